@@ -1,0 +1,183 @@
+"""The values that travel along the packet's path; all immutable, none does I/O.
+
+Words are the kernel's (Linux IPVS): director, virtual service, real server
+(dest), connection template, persistence engine, `pe_data`.
+"""
+
+import enum
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Reason(enum.Enum):
+    """Why a datagram was not decided by its key. The value is what logs and `explain` show."""
+
+    # dissect
+    EMPTY = "empty"
+    NOT_IP = "not-ip"
+    NOT_UDP = "not-udp"
+    FRAGMENT = "fragment"
+    TRUNCATED = "truncated"
+    INCONSISTENT = "inconsistent"
+    # engine
+    NO_KEY = "no-key"
+    KEY_CUT = "key-cut"
+    KEY_BEYOND_COPY = "key-beyond-copy"
+    ENGINE_ERROR = "engine-error"
+    # director
+    NO_SERVICE = "no-service"
+    NO_DEST = "no-dest"
+    TABLE_FULL = "table-full"
+    TABLE_ERROR = "table-error"
+
+
+class Endpoint(NamedTuple):
+    """An address and UDP port; the address in network byte order, 4 or 16 bytes."""
+
+    address: bytes
+    port: int
+
+    def __str__(self) -> str:
+        host = ipaddress.ip_address(self.address)
+        return f"[{host}]:{self.port}" if host.version == 6 else f"{host}:{self.port}"
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return 4 if len(self.address) == 4 else 6
+
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """Read ``192.0.2.1:5060`` or ``[2001:db8::1]:5060``. Raises ValueError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+            raise ValueError(f"{text!r} is not ADDRESS:PORT with a port of 1 to 65535")
+        if host.startswith("[") and host.endswith("]"):
+            return cls(ipaddress.IPv6Address(host[1:-1]).packed, int(port))
+        return cls(ipaddress.IPv4Address(host).packed, int(port))
+
+
+class Datagram(NamedTuple):
+    """One UDP datagram inside `packet`: where things are, nothing copied.
+
+    `at` and `end` are offsets of the UDP payload in the packet's bytes;
+    `cut` is set when the bytes at hand end before the datagram does (the
+    queue's copy range, not the sender, cut it).
+    """
+
+    src: Endpoint
+    dst: Endpoint
+    at: int
+    end: int
+    cut: bool
+
+
+class OnDecline(enum.Enum):
+    """What happens to a datagram in which the engine finds no key."""
+
+    FALLBACK = "fallback"  # plain client-address persistence, as the 2010 series had it
+    ACCEPT = "accept"  # passes with the fallback mark the rules gave it
+    DROP = "drop"  # what the kernel does since 2.6.38
+
+
+@dataclass(frozen=True, slots=True)
+class RealServer:
+    """A dest of a virtual service. `id` is stable and gives the mark (`pe_nfq.marks`)."""
+
+    id: int
+    endpoint: Endpoint
+    weight: int = 1
+    #: `-x`/`-y`, counted in live templates; 0 = no limit.
+    upper_threshold: int = 0
+    lower_threshold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualService:
+    """What the kernel calls an `ip_vs_service`, with a persistence engine.
+
+    `dests` are in kernel list order: newest first (`ip_vs_ctl.c` adds at the
+    head). `timeout` is `-p` in seconds; `mask` is `-M` as 4 or 16 bytes.
+    """
+
+    id: int
+    endpoint: Endpoint
+    dests: tuple[RealServer, ...]
+    engine: str = "sip"
+    scheduler: str = "wlc"
+    timeout: int = 360
+    mask: bytes = b"\xff\xff\xff\xff"
+    on_decline: OnDecline = OnDecline.FALLBACK
+    expire_quiescent: bool = False
+
+    def __str__(self) -> str:
+        return f"udp {self.endpoint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All services at one moment. Numbers grow; workers use the newest they have seen.
+
+    `mark_base` is the first mark of our block (`pe_nfq.marks`).
+    """
+
+    number: int
+    mark_base: int
+    max_templates: int
+    services: tuple[VirtualService, ...]
+
+    def to_json(self) -> bytes:
+        """Encode for the table; `from_json` is the inverse."""
+        return json.dumps(
+            {
+                "number": self.number,
+                "mark_base": self.mark_base,
+                "max_templates": self.max_templates,
+                "services": [_service_facts(service) for service in self.services],
+            }
+        ).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Snapshot":
+        """Decode what `to_json` wrote."""
+        facts = json.loads(text)
+        services = tuple(_service(item) for item in facts["services"])
+        return cls(facts["number"], facts["mark_base"], facts["max_templates"], services)
+
+
+def _service_facts(service: VirtualService) -> dict[str, Any]:
+    return {
+        "id": service.id,
+        "address": str(service.endpoint),
+        "engine": service.engine,
+        "scheduler": service.scheduler,
+        "timeout": service.timeout,
+        "mask": service.mask.hex(),
+        "on_decline": service.on_decline.value,
+        "expire_quiescent": service.expire_quiescent,
+        "dests": [
+            [d.id, str(d.endpoint), d.weight, d.upper_threshold, d.lower_threshold]
+            for d in service.dests
+        ],
+    }
+
+
+def _service(facts: Mapping[str, Any]) -> VirtualService:
+    dests = tuple(
+        RealServer(id_, Endpoint.parse(address), weight, upper, lower)
+        for id_, address, weight, upper, lower in facts["dests"]
+    )
+    return VirtualService(
+        id=facts["id"],
+        endpoint=Endpoint.parse(facts["address"]),
+        dests=dests,
+        engine=facts["engine"],
+        scheduler=facts["scheduler"],
+        timeout=facts["timeout"],
+        mask=bytes.fromhex(facts["mask"]),
+        on_decline=OnDecline(facts["on_decline"]),
+        expire_quiescent=facts["expire_quiescent"],
+    )
