@@ -1,0 +1,1 @@
+"""Bytes to meaning, without I/O: the first step of a packet's path."""
