@@ -148,6 +148,26 @@ class Snapshot:
         return cls(facts["number"], facts["mark_base"], facts["max_templates"], services)
 
 
+@dataclass(slots=True)
+class Decision:
+    """What happens to a datagram, and until when the same key may be answered alike.
+
+    `mark` 0 leaves the mark that the rules set before the queue. `outcome`
+    is ``match``, ``created``, ``moved``, ``unrecorded`` (placed by hash, the
+    table being full), ``passed`` or ``dropped``; `reason` says why a datagram
+    was not decided by its own key. `good_until` (ms of boottime) and `epoch`
+    bound its use from a cache; 0: not to be cached.
+    """
+
+    mark: int
+    outcome: str
+    reason: Reason | None = None
+    dest_id: int = 0
+    drop: bool = False
+    good_until: int = 0
+    epoch: int = 0
+
+
 def _service_facts(service: VirtualService) -> dict[str, Any]:
     return {
         "id": service.id,

@@ -1,0 +1,148 @@
+"""Decision records on their way from workers to the supervisor: a bounded pipe that never blocks.
+
+A FIFO in the state directory, so that a new supervisor finds the workers
+that outlived the last one. What does not fit, exceeds the budget, or has no
+reader is counted and gone: logging must not cost a datagram.
+"""
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+#: Records a worker makes a second at most; each costs it about 10 us.
+EVENTS_PER_SECOND: Final = 1000
+#: A write of at most PIPE_BUF is atomic: records of several workers never mix.
+_PIPE_BUF: Final = 4096
+#: Longest text of one fact: a Call-ID that is longer is cut here, long before a log line is.
+_MAX_TEXT: Final = 300
+_PIPE_SIZE: Final = 1 << 20
+_F_SETPIPE_SZ: Final = 1031
+
+
+class Budget:
+    """So many a second, by a clock that is passed in (ms)."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._left = 0
+
+    def take(self, now: int) -> bool:
+        """Whether one more is within the budget at `now`."""
+        if now // 1000 != self._second:
+            self._second = now // 1000
+            self._left = self._per_second
+        self._left -= 1
+        return self._left >= 0
+
+
+class EventWriter:
+    """A worker's end. `lost` counts records that nobody will read."""
+
+    def __init__(self, state_dir: Path, source: str) -> None:
+        self._path = state_dir / "events"
+        self._source = source
+        self._fd = -1
+        self._lines: list[bytes] = []
+        self._budget = Budget(EVENTS_PER_SECOND)
+        self.now = 0
+        self.lost = 0
+
+    def emit(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Keep a record for the next `flush`."""
+        if not self._budget.take(self.now):
+            self.lost += 1
+            return
+        record = {"event": event, "worker": self._source}
+        record.update((name, _plain(value)) for name, value in facts.items())
+        self._lines.append(json.dumps(record).encode() + b"\n")
+
+    def flush(self) -> None:
+        """Write what was emitted, as far as the pipe takes it."""
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, []
+        if self._fd < 0 and not self._open():
+            self.lost += len(lines)
+            return
+        chunk: list[bytes] = []
+        size = 0
+        for line in lines:
+            if size + len(line) > _PIPE_BUF:
+                self._write(chunk)
+                chunk, size = [], 0
+            chunk.append(line)
+            size += len(line)
+        self._write(chunk)
+
+    def _open(self) -> bool:
+        try:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # no supervisor reads it now
+            return False
+        return True
+
+    def _write(self, lines: list[bytes]) -> None:
+        if self._fd < 0:
+            self.lost += len(lines)
+            return
+        try:
+            os.write(self._fd, b"".join(lines))
+        except BlockingIOError:
+            self.lost += len(lines)
+        except OSError:  # the reader is gone
+            self.lost += len(lines)
+            os.close(self._fd)
+            self._fd = -1
+
+
+class EventReader:
+    """The supervisor's end; `fd` becomes readable when records are there."""
+
+    def __init__(self, state_dir: Path) -> None:
+        path = state_dir / "events"
+        if not (path.exists() and stat.S_ISFIFO(path.lstat().st_mode)):
+            path.unlink(missing_ok=True)
+            os.mkfifo(path, 0o600)
+        # Opened for writing as well: without a worker it must not be at its end.
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        _try_to_grow(self.fd)
+        self._rest = b""
+
+    def read(self, handle: Callable[[dict[str, Any]], None]) -> None:
+        """Hand over the records that are there, at most a pipe full."""
+        try:
+            data = self._rest + os.read(self.fd, _PIPE_SIZE)
+        except BlockingIOError:
+            return
+        *lines, self._rest = data.split(b"\n")
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except ValueError:  # a worker was killed inside a write
+                continue
+            if isinstance(record, dict):
+                handle(record)
+
+    def close(self) -> None:
+        """Close our end; workers count what they would have told."""
+        os.close(self.fd)
+
+
+def _try_to_grow(fd: int) -> None:
+    try:
+        fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_SIZE)
+    except OSError:  # beyond pipe-max-size: the usual 64 KiB serve too
+        return
+
+
+def _plain(value: Any) -> str | int:
+    if isinstance(value, int):
+        return value
+    if isinstance(value, bytes):
+        return value[:_MAX_TEXT].decode("latin-1")
+    return str(value)[:_MAX_TEXT]

@@ -1,0 +1,107 @@
+"""How one service places dialogs: eligibility, overload, the scheduler, and the hash without a record.
+
+The part of the decision that runs inside the table's transaction. Pure: the
+counts and the service's state come as arguments. The state of a service is
+the list of its overloaded dests and, behind it, the scheduler's own state.
+"""
+
+import struct
+from typing import Final
+
+from pe_nfq.marks import Marks
+from pe_nfq.model import RealServer, Snapshot, VirtualService
+from pe_nfq.schedulers import Load, Scheduler, load_scheduler
+from pe_nfq.schedulers.spread import deterministic_choice
+from pe_nfq.templates import Rules
+
+_LENGTH: Final = struct.Struct("<H")
+
+
+class Placement:
+    """The rules of one service under one snapshot.
+
+    `rules` schedules; `overflow_rules` claims by the deterministic hash, for
+    the time after dialogs had to be placed without a record.
+    """
+
+    def __init__(self, service: VirtualService, snapshot: Snapshot) -> None:
+        self._service = service
+        self._scheduler: Scheduler = load_scheduler(service.scheduler)
+        self._dests = {dest.id: dest for dest in service.dests}
+        self._limited = any(dest.upper_threshold for dest in service.dests)
+        self.rules = Rules(
+            snapshot=snapshot.number,
+            timeout=service.timeout,
+            max_templates=snapshot.max_templates,
+            is_valid=self._is_valid,
+            choose=self._schedule,
+            claimed=self._claimed,
+            mark=Marks(snapshot.mark_base).decided,
+        )
+        self.overflow_rules = self.rules._replace(choose=self._choose_by_hash)
+
+    def by_hash(self, key: bytes) -> RealServer | None:
+        """The dest of a dialog that cannot be recorded: the same in every worker.
+
+        Overload plays no part: a count that changes would move the dialog.
+        """
+        return deterministic_choice(self._service.dests, key[4:], _has_weight)
+
+    def _is_valid(self, dest_id: int) -> bool:
+        dest = self._dests.get(dest_id)
+        return dest is not None and (dest.weight > 0 or not self._service.expire_quiescent)
+
+    def _schedule(self, key: bytes, load: Load, state: bytes) -> tuple[RealServer | None, bytes]:
+        overloaded, inner = _split(state)
+        overloaded = {id_ for id_ in overloaded if self._stays_overloaded(id_, load)}
+
+        def eligible(dest: RealServer) -> bool:
+            return dest.weight > 0 and dest.id not in overloaded
+
+        dest, inner = self._scheduler.choose(self._service.dests, key, load, eligible, inner)
+        return dest, _join(overloaded, inner)
+
+    def _choose_by_hash(
+        self, key: bytes, load: Load, state: bytes
+    ) -> tuple[RealServer | None, bytes]:
+        return deterministic_choice(self._service.dests, key, _has_weight), state
+
+    def _claimed(self, load: Load, dest: RealServer, state: bytes) -> bytes:
+        """Overload begins when a claim reaches the upper threshold (kernel: ip_vs_bind_dest)."""
+        if not self._limited or not dest.upper_threshold or load(dest.id) < dest.upper_threshold:
+            return state
+        overloaded, inner = _split(state)
+        return _join(overloaded | {dest.id}, inner)
+
+    def _stays_overloaded(self, dest_id: int, load: Load) -> bool:
+        """Overload ends below the lower threshold, or 3/4 of the upper (kernel: ip_vs_unbind_dest)."""
+        dest = self._dests.get(dest_id)
+        if dest is None or not dest.upper_threshold:
+            return False
+        if dest.lower_threshold:
+            return load(dest_id) >= dest.lower_threshold
+        return load(dest_id) * 4 >= dest.upper_threshold * 3
+
+
+def carry(state: bytes, old: VirtualService, new: VirtualService) -> bytes:
+    """A service's state after its dests changed: the scheduler follows, overload stays."""
+    overloaded, inner = _split(state)
+    inner = load_scheduler(new.scheduler).changed(inner, old.dests, new.dests)
+    return _join(overloaded, inner)
+
+
+def _has_weight(dest: RealServer) -> bool:
+    return dest.weight > 0
+
+
+def _split(state: bytes) -> tuple[set[int], bytes]:
+    if len(state) < _LENGTH.size:
+        return set(), b""
+    (count,) = _LENGTH.unpack_from(state)
+    end = _LENGTH.size + 4 * count
+    return set(struct.unpack_from(f"<{count}I", state, _LENGTH.size)), state[end:]
+
+
+def _join(overloaded: set[int], inner: bytes) -> bytes:
+    ids = sorted(overloaded)
+    return _LENGTH.pack(len(ids)) + struct.pack(f"<{len(ids)}I", *ids) + inner

@@ -1,0 +1,214 @@
+"""The worker processes: started, adopted, watched, restarted with back-off, sent home.
+
+Workers are no descendants of the supervisor in any sense that matters: they
+outlive it, and the next one adopts them. So each is watched by a pidfd,
+which works for children and strangers alike.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pe_nfq.heartbeat import MAX_WORKERS, STANDBY, Cell, Heartbeats, State, lives
+from pe_nfq.nfqueue import queue_lengths
+from pe_nfq.supervisor.watchdog import Reading, Watchdog
+from pe_nfq.templates import boottime_ms
+
+#: A worker that has lived so long (ms) is started again at once; others wait, longer each time.
+_HEALTHY_LIFE: Final = 1000
+_FIRST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 5.0
+#: How long a leaving worker may take; it drains its queue for up to a second (s).
+_LEAVE_LIMIT: Final = 3.0
+#: How long a starting worker may take before it counts as hung (ms).
+_START_LIMIT: Final = 20_000
+
+#: Called with an event's name and facts.
+Tell = Callable[..., None]
+
+
+@dataclass(slots=True)
+class Member:
+    """One slot of the crew and the process that fills it."""
+
+    slot: int
+    queue: int
+    pid: int = 0
+    pidfd: int = -1
+    process: "subprocess.Popen[bytes] | None" = None
+    started: int = 0
+    failures: int = 0
+
+    @property
+    def name(self) -> str:
+        """As in events: ``standby``, ``1``, ``2`` …"""
+        return "standby" if self.slot == STANDBY else str(self.slot)
+
+
+class Crew:
+    """All workers of a state directory. Runs in the supervisor's event loop."""
+
+    def __init__(
+        self, state_dir: Path, queues: dict[int, int], verbose: bool, tell: Tell, died: Callable[[], None]
+    ) -> None:
+        """`queues`: the queue of each slot. `died` is called after every death."""
+        self._state_dir = state_dir
+        self._verbose = verbose
+        self._tell = tell
+        self._on_death = died
+        self._heartbeats = Heartbeats(state_dir)
+        self._members = {slot: Member(slot, queue) for slot, queue in queues.items()}
+        self._watchdog = Watchdog()
+        self._leaving = False
+        self._loop = asyncio.get_running_loop()
+
+    async def start(self) -> None:
+        """Adopt what lives and fits, replace the rest; returns when all serve or failed once."""
+        for slot in range(MAX_WORKERS + 1):
+            cells = self._heartbeats.slot(slot)
+            if not lives(cells):
+                continue
+            member = self._members.get(slot)
+            if member is not None and cells[Cell.QUEUE] == member.queue:
+                self._watch(member, int(cells[Cell.PID]))
+                self._tell("worker-adopted", worker=member.name, pid=member.pid)
+            else:
+                await self._send_home(Member(slot, 0), int(cells[Cell.PID]))
+        # The standby first: from then on the others can fail without a loss.
+        for slot in sorted(self._members):
+            if self._members[slot].pid == 0:
+                self._spawn(self._members[slot])
+        await self._until_serving(self._members.values())
+
+    async def stop(self) -> None:
+        """Let all workers leave their queues without a loss; the standby goes last."""
+        self._leaving = True
+        members = sorted(self._members.values(), key=lambda m: m.slot == STANDBY)
+        await asyncio.gather(*(self._retire(m) for m in members if m.slot != STANDBY))
+        await asyncio.gather(*(self._retire(m) for m in members if m.slot == STANDBY))
+
+    def snapshots(self) -> list[int]:
+        """The snapshot number each serving worker decides by."""
+        return [int(cells[Cell.SNAPSHOT]) for _, cells in self._serving()]
+
+    def check(self) -> None:
+        """One tick of the watchdog: kill what hangs."""
+        now = boottime_ms()
+        queued = queue_lengths()
+        readings = [
+            Reading(
+                member.slot,
+                int(cells[Cell.BEAT]),
+                int(cells[Cell.VERDICTS]),
+                queued.get(member.queue, 0),
+                int(cells[Cell.LOCK_STATE]),
+                int(cells[Cell.LOCK_SINCE]),
+            )
+            for member, cells in self._serving()
+        ]
+        for slot, why in self._watchdog.judge(now, readings).items():
+            self._kill(self._members[slot], why)
+        for member in self._members.values():
+            if member.pid and not self._serves(member) and now - member.started > _START_LIMIT:
+                self._kill(member, "did not start serving")
+
+    def _serving(self) -> list[tuple[Member, Any]]:
+        return [
+            (member, self._heartbeats.slot(member.slot))
+            for member in self._members.values()
+            if self._serves(member)
+        ]
+
+    def _serves(self, member: Member) -> bool:
+        cells = self._heartbeats.slot(member.slot)
+        return member.pid == cells[Cell.PID] != 0 and cells[Cell.STATE] == State.SERVING
+
+    def _spawn(self, member: Member) -> None:
+        command = [sys.executable, "-m", "pe_nfq.worker", "--state-dir", str(self._state_dir)]
+        command += ["--slot", str(member.slot), "--queue", str(member.queue)]
+        if self._verbose:
+            command.append("--verbose")
+        # A session of its own: what stops the supervisor's terminal does not stop calls.
+        member.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        self._watch(member, member.process.pid)
+        self._tell("worker-started", worker=member.name, pid=member.pid, queue=member.queue)
+
+    def _watch(self, member: Member, pid: int) -> None:
+        member.pid = pid
+        member.started = boottime_ms()
+        member.pidfd = os.pidfd_open(pid)
+        self._watchdog.forget(member.slot)
+        self._loop.add_reader(member.pidfd, self._died, member)
+
+    def _died(self, member: Member) -> None:
+        """Reap, tell, start another one."""
+        self._loop.remove_reader(member.pidfd)
+        os.close(member.pidfd)
+        status = None if member.process is None else member.process.wait()
+        lived = boottime_ms() - member.started
+        pid, member.pid, member.pidfd, member.process = member.pid, 0, -1, None
+        if self._leaving:
+            return
+        member.failures = 0 if lived >= _HEALTHY_LIFE else member.failures + 1
+        delay = _backoff(member.failures)
+        why = "unknown" if status is None else _status(status)
+        self._tell("worker-died", worker=member.name, pid=pid, why=why, restart_in=delay)
+        self._on_death()
+        self._loop.call_later(delay, self._respawn, member)
+
+    def _respawn(self, member: Member) -> None:
+        if not self._leaving and member.pid == 0:
+            self._spawn(member)
+
+    def _kill(self, member: Member, why: str) -> None:
+        self._tell("worker-hung", worker=member.name, pid=member.pid, why=why)
+        self._watchdog.forget(member.slot)
+        signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+
+    async def _retire(self, member: Member) -> None:
+        if member.pid == 0:
+            return
+        signal.pidfd_send_signal(member.pidfd, signal.SIGTERM)
+        if not await self._until(lambda: member.pid == 0, _LEAVE_LIMIT):
+            signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+            await self._until(lambda: member.pid == 0, _LEAVE_LIMIT)
+
+    async def _send_home(self, member: Member, pid: int) -> None:
+        """End a worker of an earlier configuration."""
+        self._tell("worker-replaced", worker=member.name, pid=pid)
+        leaving, self._leaving = self._leaving, True
+        self._watch(member, pid)
+        await self._retire(member)
+        self._leaving = leaving
+
+    async def _until_serving(self, members: Iterable[Member]) -> None:
+        """Wait until every worker serves, or has failed: then it is tried again behind our back."""
+        await self._until(
+            lambda: all(self._serves(m) or m.failures for m in members), _START_LIMIT / 1000
+        )
+
+    async def _until(self, condition: Callable[[], bool], limit: float) -> bool:
+        until = self._loop.time() + limit
+        while not condition():
+            if self._loop.time() > until:
+                return False
+            await asyncio.sleep(0.01)
+        return True
+
+
+def _backoff(failures: int) -> float:
+    if not failures:
+        return 0.0
+    return float(min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (failures - 1)))
+
+
+def _status(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

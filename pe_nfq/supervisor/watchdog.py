@@ -1,0 +1,76 @@
+"""Which worker hangs? A pure judge over heartbeats and queue lengths; the supervisor kills.
+
+A worker that is stopped or stuck keeps its queue's datagrams, and, when it
+holds the table's write lock, everybody's new dialogs. Killing it gives both
+back at once: the lock is robust, and its queue's traffic goes on to the
+standby worker.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from pe_nfq.templates.table import HOLDING, WAITING
+
+#: How often the judge is asked (ms).
+TICK: Final = 50
+#: A worker may go without a verdict while datagrams wait, or hold the write lock, so long (ms).
+HANG_LIMIT: Final = 250
+#: The loop comes round every 50 ms even without traffic; an idle worker that hangs is found by this (ms).
+BEAT_LIMIT: Final = 1000
+#: So many bad ticks in a row: one long pause of the whole machine is nobody's fault.
+_STRIKES: Final = HANG_LIMIT // TICK
+
+
+class Reading(NamedTuple):
+    """What the heartbeats say of one serving worker; times in ms of boottime."""
+
+    slot: int
+    beat: int
+    verdicts: int
+    queued: int
+    lock_state: int
+    lock_since: int
+
+
+class Watchdog:
+    """Remembers how often in a row each worker looked bad."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[int, int] = {}
+        self._strikes: dict[int, int] = {}
+
+    def forget(self, slot: int) -> None:
+        """A new process serves this slot."""
+        self._verdicts.pop(slot, None)
+        self._strikes.pop(slot, None)
+
+    def judge(self, now: int, readings: Iterable[Reading]) -> dict[int, str]:
+        """The slots to kill, with the reason."""
+        readings = list(readings)
+        guilty = _lock_holders(now, readings)
+        # Who waits for the lock is the victim of whoever holds it.
+        waiting = {r.slot for r in readings if r.lock_state == WAITING}
+        for reading in readings:
+            bad = reading.slot not in waiting and self._looks_bad(now, reading)
+            self._verdicts[reading.slot] = reading.verdicts
+            self._strikes[reading.slot] = self._strikes.get(reading.slot, 0) + 1 if bad else 0
+            if self._strikes[reading.slot] > _STRIKES:
+                guilty.setdefault(reading.slot, "no verdict while datagrams wait, or no heartbeat")
+        return guilty
+
+    def _looks_bad(self, now: int, reading: Reading) -> bool:
+        silent = reading.queued > 0 and self._verdicts.get(reading.slot) == reading.verdicts
+        return silent or now - reading.beat > BEAT_LIMIT
+
+
+def _lock_holders(now: int, readings: list[Reading]) -> dict[int, str]:
+    """Who holds the write lock too long.
+
+    A worker can be stopped after it got the lock and before it could say so:
+    then all seem to wait, and it is the one that has waited longest.
+    """
+    late = [r for r in readings if r.lock_state and now - r.lock_since > HANG_LIMIT]
+    holders = [r for r in late if r.lock_state == HOLDING]
+    if not holders and not any(r.lock_state == HOLDING for r in readings):
+        holders = sorted(late, key=lambda r: r.lock_since)[:1]
+    return {r.slot: f"held the write lock for {now - r.lock_since} ms" for r in holders}

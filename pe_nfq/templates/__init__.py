@@ -1,0 +1,27 @@
+"""The connection-template table on LMDB: which real server holds which dialog.
+
+One layer above bytes and one below decisions: `layout` says what a template
+is, `environment` where the table lies, `table` how a datagram meets it,
+`publish` how the services get into it, `upkeep` what the supervisor does to
+it, `epoch` how workers learn that a cached answer is old.
+"""
+
+from pe_nfq.templates.epoch import Epoch
+from pe_nfq.templates.layout import Template, key_prefix, split_key, template_key
+from pe_nfq.templates.publish import Ids, publish
+from pe_nfq.templates.table import Outcome, Rules, Settled, Table, boottime_ms
+
+__all__ = [
+    "Epoch",
+    "Ids",
+    "Outcome",
+    "Rules",
+    "Settled",
+    "Table",
+    "Template",
+    "boottime_ms",
+    "key_prefix",
+    "publish",
+    "split_key",
+    "template_key",
+]

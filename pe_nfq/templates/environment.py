@@ -1,0 +1,133 @@
+"""The LMDB environment that holds the table: where it lies, whose it is, how it is opened.
+
+The table must survive the crash of any process and must never survive a
+reboot (its clock is CLOCK_BOOTTIME), so it lies on tmpfs and remembers the
+boot it belongs to. A table of another format or boot is moved aside, never
+converted: templates are cheap to lose at a reboot, and dangerous to misread.
+
+Traps measured: no MDB_WRITEMAP (a full tmpfs, or an opener with a smaller map,
+kills every process by SIGBUS); one map size for all openers, kept beside the
+table; killed readers keep their slots until `reader_check`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+
+from pe_nfq.errors import TableError
+
+#: Changes with every change of `layout` or of the databases below.
+FORMAT: Final = b"1"
+#: Databases of the environment, by name.
+DATABASES: Final = ("meta", "templates", "expiry", "services", "counts", "ids")
+#: Every process keeps one reader slot a thread; killed ones wait for `reader_check`.
+MAX_READERS: Final = 1024
+#: Bytes of map a template may need at worst: a 255-byte key in table and index, pages half full.
+_BYTES_A_TEMPLATE: Final = 2048
+_SMALLEST_MAP: Final = 64 << 20
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Environment:
+    """An open LMDB environment and its databases."""
+
+    def __init__(self, env: Any, directory: Path) -> None:
+        self.env = env
+        self.directory = directory
+        self.db = {name: env.open_db(name.encode()) for name in DATABASES}
+
+    def close(self) -> None:
+        """Close it; the files stay."""
+        self.env.close()
+
+
+def create(state_dir: Path, max_templates: int) -> tuple[Environment, Path | None]:
+    """Open the table for the supervisor: make it, keep it, or move a foreign one aside.
+
+    Returns the environment and where an unusable old table went, if any.
+    Raises TableError.
+    """
+    directory = state_dir / "templates"
+    moved = None
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if directory.exists() and not _is_ours(directory):
+            moved = _move_aside(directory)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        _grow_map_size(directory, max(_SMALLEST_MAP, max_templates * _BYTES_A_TEMPLATE))
+        _write_atomically(directory / "identity", _identity())
+    except OSError as error:
+        raise TableError(
+            f"cannot use {state_dir}: {error.strerror}; give a writable state_dir on tmpfs"
+        ) from None
+    try:
+        return _open(directory), moved
+    except TableError:
+        # Damaged although it is ours: a fresh table serves better than none.
+        moved = _move_aside(directory)
+        return create(state_dir, max_templates)[0], moved
+
+
+def attach(state_dir: Path, *, readonly: bool = False) -> Environment:
+    """Open the table that a supervisor made. Raises TableError when there is none."""
+    directory = state_dir / "templates"
+    if not _is_ours(directory):
+        raise TableError(f"no template table of this boot and version in {state_dir}")
+    return _open(directory, readonly=readonly)
+
+
+def _open(directory: Path, *, readonly: bool = False) -> Environment:
+    try:
+        env = lmdb.open(
+            str(directory),
+            map_size=int((directory / "map_size").read_text()),
+            max_dbs=len(DATABASES),
+            max_readers=MAX_READERS,
+            mode=0o600,
+            readonly=readonly,
+            create=not readonly,
+            sync=False,  # tmpfs: there is no disk to sync to
+            metasync=False,
+            writemap=False,
+            meminit=False,
+        )
+        return Environment(env, directory)
+    except (lmdb.Error, OSError, ValueError) as error:
+        raise TableError(f"cannot open the template table in {directory}: {error}") from None
+
+
+def _identity() -> bytes:
+    return FORMAT + b" " + _BOOT_ID.read_bytes().strip()
+
+
+def _is_ours(directory: Path) -> bool:
+    try:
+        return (directory / "identity").read_bytes() == _identity()
+    except FileNotFoundError:
+        return False
+
+
+def _move_aside(directory: Path) -> Path:
+    """Keep the newest unusable table beside the new one, for whoever wants to look at it."""
+    aside = directory.with_name(f"{directory.name}.old")
+    for old in aside.glob("*") if aside.exists() else ():
+        old.unlink()
+    directory.rename(aside)
+    return aside
+
+
+def _grow_map_size(directory: Path, wanted: int) -> None:
+    """Keep the map size beside the table; it only grows: a smaller map than the file is fatal."""
+    path = directory / "map_size"
+    known = int(path.read_text()) if path.exists() else 0
+    if wanted > known:
+        _write_atomically(path, str(wanted).encode())
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(data)
+    os.replace(new, path)

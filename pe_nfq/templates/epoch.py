@@ -1,0 +1,39 @@
+"""The epoch: a page of shared memory that tells all workers that something they cached has changed.
+
+Workers cache what they read from the table and must notice within one
+datagram when a template was moved or a snapshot published. Whoever does
+that commits first and then writes its transaction's number here; a reader
+compares for inequality only, so late or lost writes of concurrent writers
+can cause a needless re-read but never a missed one.
+"""
+
+import mmap
+import os
+from pathlib import Path
+from typing import Final
+
+#: Cells of 8 bytes; each is written whole, so a reader sees the old or the new value.
+EPOCH: Final = 0
+SNAPSHOT: Final = 1
+OVERFLOW_UNTIL: Final = 2
+_SIZE: Final = mmap.PAGESIZE
+
+
+class Epoch:
+    """`cells` is the shared memory: EPOCH, SNAPSHOT (number), OVERFLOW_UNTIL (ms, boottime)."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "epoch"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # Reserved at once: touching a hole of a full tmpfs would be a SIGBUS.
+            os.posix_fallocate(fd, 0, _SIZE)
+            self._map = mmap.mmap(fd, _SIZE)
+        finally:
+            os.close(fd)
+        self.cells = memoryview(self._map).cast("Q")
+
+    def close(self) -> None:
+        """Unmap; other processes keep theirs."""
+        self.cells.release()
+        self._map.close()

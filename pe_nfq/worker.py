@@ -1,0 +1,153 @@
+"""The data plane: a process that reads one netfilter queue, decides, sets the mark, gives the verdict.
+
+Started by the supervisor as ``python -m pe_nfq.worker``, and independent of
+it afterwards: it runs on its last snapshot when the supervisor is gone. It
+does no DNS, no synchronous network, no netlink but its queue, and renders no
+log line. Everything is imported before the queue is bound.
+"""
+
+import argparse
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from pe_nfq.director import Director
+from pe_nfq.errors import PeNfqError
+from pe_nfq.events import Budget, EventWriter
+from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, process_start
+from pe_nfq.model import Decision
+from pe_nfq.nfqueue import Queue, queue_lengths
+from pe_nfq.templates import Table, boottime_ms
+
+#: How long an idle worker sleeps: its heartbeat and a new snapshot wait no longer (ms).
+IDLE_WAIT: Final = 50
+#: Dissections by an engine's full parser a second, for the facts of new dialogs; 20 to 30 us each.
+FACTS_PER_SECOND: Final = 2000
+#: How long a leaving worker works off its queue at most (ms).
+DRAIN_LIMIT: Final = 1000
+
+
+class Worker:
+    """One queue, one director, one slot of the heartbeats."""
+
+    def __init__(self, state_dir: Path, slot: int, queue: int, verbose: bool) -> None:
+        """Attach to the table and the queue. Raises PeNfqError or OSError."""
+        self._slot = Heartbeats(state_dir).slot(slot)
+        self._take_slot(queue)
+        self._events = EventWriter(state_dir, "standby" if slot == 0 else str(slot))
+        lock_cells = self._slot[Cell.LOCK_STATE : Cell.LOCK_SINCE + 1]
+        self._table = Table.attach(state_dir, lock_cells)
+        facts = Budget(FACTS_PER_SECOND)
+        self._director = Director(self._table, self._events.emit, facts.take)
+        self._director.follow()
+        self._now = boottime_ms()
+        self._decide = self._tell_matches if verbose else self._director.decide
+        self._stopping = False
+        self._slot[Cell.SNAPSHOT] = self._director.snapshot_number
+        self._queue = Queue(queue, self._verdict)
+        self._slot[Cell.STATE] = State.SERVING
+
+    def _take_slot(self, queue: int) -> None:
+        for cell in range(len(self._slot)):
+            self._slot[cell] = 0
+        self._slot[Cell.STATE] = State.STARTING
+        self._slot[Cell.QUEUE] = queue
+        self._slot[Cell.BEAT] = boottime_ms()
+        self._slot[Cell.STARTED] = process_start(os.getpid())
+        self._slot[Cell.PID] = os.getpid()
+
+    def _verdict(self, packet: Any) -> None:
+        """Decide one packet. Whatever happens it gets a verdict: without one it would be stuck."""
+        try:
+            decision = self._decide(packet.get_payload(), self._now)
+            if decision.mark:
+                packet.set_mark(decision.mark)
+            elif decision.drop:
+                packet.drop()
+                return
+        except Exception as error:
+            self._director.counts["errors"] += 1
+            self._events.emit("worker-error", {"error": f"{error!r}"})
+        packet.accept()
+
+    def _tell_matches(self, packet: bytes, now: int) -> Decision:
+        """As `Director.decide`, and tell of every match (verbosity 9)."""
+        decision = self._director.decide(packet, now)
+        if decision.outcome == "match":
+            facts = {"dest_id": decision.dest_id, "mark": decision.mark, "length": len(packet)}
+            self._events.emit("match", facts)
+        return decision
+
+    def run(self) -> None:
+        """Serve until `stop` is called; then leave the queue without losing a datagram."""
+        while not self._stopping:
+            self._queue.wait(IDLE_WAIT)
+            self._round()
+        self._leave()
+
+    def stop(self, *_: Any) -> None:
+        """Ask `run` to end (a signal handler)."""
+        self._stopping = True
+
+    def _round(self) -> None:
+        self._now = self._events.now = now = boottime_ms()
+        self._follow()
+        self._queue.run_batch()
+        slot = self._slot
+        slot[Cell.VERDICTS] += self._queue.socket.taken
+        slot[Cell.BEAT] = now
+        self._publish_counts()
+        self._events.flush()
+
+    def _follow(self) -> None:
+        try:
+            if self._director.follow():
+                self._slot[Cell.SNAPSHOT] = self._director.snapshot_number
+        except PeNfqError as error:
+            self._events.emit("worker-error", {"error": str(error)})
+
+    def _publish_counts(self) -> None:
+        counts = self._director.counts
+        counts["events-lost"] = self._events.lost
+        counts["socket-overruns"] = self._queue.socket.overruns
+        for number, name in enumerate(COUNTERS, Cell.FIRST_COUNTER):
+            self._slot[number] = counts[name]
+
+    def _leave(self) -> None:
+        self._slot[Cell.STATE] = State.DRAINING
+        self._queue.refuse_more()
+        until = boottime_ms() + DRAIN_LIMIT
+        while queue_lengths().get(self._queue.number) and boottime_ms() < until:
+            self._round()
+        self._round()
+        self._queue.close()
+        self._slot[Cell.STATE] = State.NONE
+
+
+def main() -> int:
+    """Entry of the worker process."""
+    parser = argparse.ArgumentParser(prog="pe-nfq worker")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--queue", type=int, required=True)
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is the supervisor's to handle
+    try:
+        worker = Worker(args.state_dir, args.slot, args.queue, args.verbose)
+    except (PeNfqError, OSError) as error:
+        print(f"pe-nfq worker: queue {args.queue}: {error}", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, worker.stop)
+    # Nothing of what lives now becomes garbage: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    worker.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
