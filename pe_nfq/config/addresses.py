@@ -1,0 +1,128 @@
+"""Readers of addresses and masks: virtual services, real servers, the persistence mask. Pure.
+
+Names are never looked up: a director must come up without DNS, and a name
+that changes its mind would move dialogs.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from pe_nfq.config.options import OptionError, Seen, show
+from pe_nfq.config.spec import Steering
+from pe_nfq.model import Endpoint
+
+_IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+#: An IPv4 address, or an IPv6 address in brackets, each with or without a port.
+#: What does not match is looked at as an IPv6 address without brackets.
+_WITH_PORT: Final = re.compile(r"(?:\[([^]]*)]|([^:[\]]*))(?::([0-9]{1,9}))?", re.ASCII)
+
+#: Addresses that no single host has, or that cannot be told without an interface.
+_UNFIT: Final[tuple[tuple[str, Callable[[_IPAddress], bool]], ...]] = (
+    ("a multicast address", lambda address: address.is_multicast),
+    ("the unspecified address", lambda address: address.is_unspecified),
+    ("the broadcast address", lambda address: str(address) == "255.255.255.255"),
+    (
+        "an IPv4 address in IPv6 form",
+        lambda address: address.version == 6 and address.ipv4_mapped is not None,
+    ),
+    (
+        "a link-local address, which says nothing without its interface",
+        lambda address: address.version == 6 and address.is_link_local,
+    ),
+)
+
+_NO_TCP: Final = (
+    "is not UDP: datagrams are steered one by one, and one TCP connection carries many dialogs; "
+    "give a udp address"
+)
+
+
+def virtual_address(value: Any, seen: Seen) -> Endpoint:
+    """``203.0.113.10:5060`` or ``udp [2001:db8::1]:5060``."""
+    form = 'is not ADDRESS:PORT, like "203.0.113.10:5060" or "[2001:db8::1]:5060"'
+    if not isinstance(value, str):
+        raise OptionError(f"{show(value)} {form}")
+    protocol, _, rest = value.strip().partition(" ")
+    if protocol.lower() in ("tcp", "tls", "sctp"):
+        raise OptionError(f"{show(value)} {_NO_TCP}")
+    text = rest.strip() if protocol.lower() == "udp" else value.strip()
+    address, port = _address(text, form)
+    if port is None:
+        raise OptionError(f"{show(value)} {form}")
+    return Endpoint(address, port)
+
+
+def real_server_address(value: Any, seen: Seen) -> Endpoint:
+    """``192.0.2.11`` or ``192.0.2.11:5060``; the port is the service's where it is not given."""
+    form = 'is not an IP address, like "192.0.2.11" or "[2001:db8::11]:5060"'
+    vip: Endpoint = seen.parents["address"]
+    if not isinstance(value, str):
+        raise OptionError(f"{show(value)} {form}")
+    address, port = _address(value.strip(), form)
+    server = Endpoint(address, vip.port if port is None else port)
+    if server.family != vip.family:
+        raise OptionError(
+            f"{show(value)} is IPv{server.family} and the service IPv{vip.family}; "
+            f"a datagram keeps its family, so give an IPv{vip.family} server"
+        )
+    if server.port != vip.port and seen["steering"] is Steering.ROUTE:
+        raise OptionError(
+            f"port {server.port} is not the service's {vip.port}; policy routing delivers the "
+            f'datagram unchanged, so leave the port out or choose steering = "mark"'
+        )
+    return server
+
+
+def _address(text: str, form: str) -> tuple[bytes, int | None]:
+    """(packed address, port if there is one); `form` is what to say of a malformed one."""
+    found = _WITH_PORT.fullmatch(text)
+    bracketed, bare, port = found.groups() if found else (None, text, None)
+    if "%" in text:
+        raise OptionError(f"{show(text)} names an interface; give an address that needs none")
+    try:
+        address: _IPAddress = (
+            ipaddress.ip_address(bare) if bracketed is None else ipaddress.IPv6Address(bracketed)
+        )
+    except ValueError:
+        raise OptionError(f"{show(text)} {form}; names are not looked up") from None
+    for kind, is_unfit in _UNFIT:
+        if is_unfit(address):
+            raise OptionError(f"{show(text)} is {kind}; give the address of one host")
+    if port is not None and not 0 < int(port) <= 65535:
+        raise OptionError(f"port {int(port)} is not a port from 1 to 65535")
+    return address.packed, None if port is None else int(port)
+
+
+def full_mask(seen: Seen) -> int:
+    """The prefix length that keeps the whole client address."""
+    return 8 * len(seen["address"].address)
+
+
+def mask(value: Any, seen: Seen) -> bytes:
+    """``24``, ``"24"`` or ``"255.255.255.0"`` as 4 bytes, or an IPv6 prefix length as 16."""
+    bits = full_mask(seen)
+    if bits == 32 and isinstance(value, str) and "." in value:
+        return _dotted_mask(value)
+    digits = str(value) if isinstance(value, str) else show(value)
+    if isinstance(value, bool) or not re.fullmatch("[0-9]{1,3}", digits) or int(digits) > bits:
+        dotted = ' or a mask like "255.255.255.0"' if bits == 32 else ""
+        raise OptionError(f"{show(value)} is not a prefix length from 0 to {bits}{dotted}")
+    prefix = int(digits)
+    return ((1 << bits) - (1 << (bits - prefix))).to_bytes(bits // 8)
+
+
+def _dotted_mask(text: str) -> bytes:
+    try:
+        number = int(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise OptionError(f'{show(text)} is not a mask like "255.255.255.0"') from None
+    # The zeros must be the low bits: their complement is one less than a power of two.
+    zeros = number ^ 0xFFFFFFFF
+    if zeros & (zeros + 1):
+        raise OptionError(
+            f'{show(text)} has a gap; a mask is ones, then zeros, like "255.255.255.0"'
+        )
+    return number.to_bytes(4)

@@ -1,0 +1,128 @@
+"""The configuration as values, and the snapshot of services that follows from it. Pure.
+
+What a field means and may hold is said once, in `pe_nfq.config.tables`.
+"""
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pe_nfq.model import Endpoint, OnDecline, RealServer, Snapshot, VirtualService
+
+
+class Steering(enum.Enum):
+    """What makes the kernel follow a decided mark."""
+
+    ROUTE = "route"  # policy routing: an `ip rule` and a table a real server
+    MARK = "mark"  # nothing of ours; the operator's own rules use the mark
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """A real server without its id."""
+
+    endpoint: Endpoint
+    weight: int
+    upper_threshold: int
+    lower_threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A virtual service without its id; `servers` in the order of the file."""
+
+    endpoint: Endpoint
+    servers: tuple[ServerSpec, ...]
+    engine: str
+    scheduler: str
+    timeout: int
+    mask: bytes
+    on_decline: OnDecline
+    expire_quiescent: bool
+
+    def __str__(self) -> str:
+        return f"udp {self.endpoint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration file, checked. `vip_local` None: find out."""
+
+    workers: int
+    queue: int
+    standby_queue: int
+    steering: Steering
+    vip_local: bool | None
+    mark_base: int
+    table_base: int
+    rule_priority: int
+    allow_disk: bool
+    state_dir: Path
+    max_templates: int
+    verbosity: int
+    log_rate: int
+    services: tuple[ServiceSpec, ...]
+
+    @property
+    def queues(self) -> range:
+        """The workers' netfilter queues, one each."""
+        return range(self.queue, self.queue + self.workers)
+
+
+class Ids(Protocol):
+    """Who gives stable numbers to services and dests, by their texts; the table does."""
+
+    def service_id(self, service: str, /) -> int:
+        """The number of ``udp VIP:PORT``."""
+        ...
+
+    def dest_id(self, service: str, dest: str, /) -> int:
+        """The number of ``ADDRESS:PORT`` within a service."""
+        ...
+
+
+def to_snapshot(config: Config, number: int, ids: Ids) -> Snapshot:
+    """The services as workers know them.
+
+    Dests are in kernel list order, the file's last one first: `ip_vs_ctl.c`
+    adds at the head, and an operator reads a file as a list of additions.
+    """
+    services = tuple(_service(spec, ids) for spec in config.services)
+    return Snapshot(number, config.mark_base, config.max_templates, services)
+
+
+def _service(spec: ServiceSpec, ids: Ids) -> VirtualService:
+    # Numbered in the order of the file, so that marks read in that order too.
+    dests = [
+        RealServer(
+            ids.dest_id(str(spec), str(server.endpoint)),
+            server.endpoint,
+            server.weight,
+            server.upper_threshold,
+            server.lower_threshold,
+        )
+        for server in spec.servers
+    ]
+    return VirtualService(
+        id=ids.service_id(str(spec)),
+        endpoint=spec.endpoint,
+        dests=tuple(reversed(dests)),
+        engine=spec.engine,
+        scheduler=spec.scheduler,
+        timeout=spec.timeout,
+        mask=spec.mask,
+        on_decline=spec.on_decline,
+        expire_quiescent=spec.expire_quiescent,
+    )
+
+
+def warnings(config: Config) -> Iterator[str]:
+    """What is allowed but hardly meant, one line each."""
+    for number, service in enumerate(config.services, 1):
+        name = f"service[{number}] ({service})"
+        if not service.servers:
+            yield f"{name} has no server: it takes no calls"
+        elif not any(server.weight for server in service.servers):
+            yield f"{name} has only servers of weight 0: it takes no new calls"

@@ -1,0 +1,208 @@
+"""Every key of the configuration file: what it may hold, its default, what it is for.
+
+Order matters: an option may look at those above it (`pe_nfq.config.options`).
+"""
+
+from typing import Final
+
+from pe_nfq.config.addresses import full_mask, mask, real_server_address, virtual_address
+from pe_nfq.config.checks import check_servers, check_services
+from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables
+from pe_nfq.config.spec import ServerSpec, ServiceSpec, Steering
+from pe_nfq.config.state_dir import default_state_dir, state_dir
+from pe_nfq.config.values import SWITCH, Integer, PlugIn, Word
+from pe_nfq.engines import load_engine
+from pe_nfq.marks import DEFAULT_MARK_BASE, OURS_MASK, is_valid_base
+from pe_nfq.model import OnDecline
+from pe_nfq.schedulers import load_scheduler
+
+#: One worker a CPU is the sense of it; more than this no director has for SIP.
+MAX_WORKERS: Final = 32
+#: `queue_num` of nfnetlink_queue is 16 bits.
+_LAST_QUEUE: Final = 0xFFFF
+#: Marks of our block, and with policy routing as many route tables (`pe_nfq.marks`).
+_BLOCK: Final = (OURS_MASK ^ 0xFFFFFFFF) + 1
+#: The map takes up to 2 KiB a template: 32 GiB of memory.
+MAX_TEMPLATES: Final = 1 << 24
+#: The kernel's limit of `-p`: 31 days (ipvsadm).
+MAX_TIMEOUT: Final = 2678400
+#: The kernel's `main` rule stands at 32766; ours must come before it, with room for a block.
+LAST_RULE_PRIORITY: Final = 32000
+
+
+def _queue(value: object, seen: Seen) -> int:
+    last = _LAST_QUEUE - seen["workers"] + 1
+    return Integer(0, last, f"{seen['workers']} workers take a queue each")(value, seen)
+
+
+def _standby_queue(value: object, seen: Seen) -> int:
+    queue = Integer(0, _LAST_QUEUE)(value, seen)
+    first, behind = seen["queue"], seen["queue"] + seen["workers"]
+    if first <= queue < behind:
+        raise OptionError(
+            f"{queue} is a worker's queue; choose one outside {first} to {behind - 1}"
+        )
+    return queue
+
+
+def _mark_base(value: object, seen: Seen) -> int:
+    base = Integer(_BLOCK, OURS_MASK)(value, seen)
+    if not is_valid_base(base):
+        raise OptionError(
+            f"{base:#x} is not a multiple of {_BLOCK:#x}, the size of our block of marks; "
+            f"choose {base & OURS_MASK:#x}"
+        )
+    return base
+
+
+def _lower_threshold(value: object, seen: Seen) -> int:
+    upper = seen["upper_threshold"]
+    return Integer(0, upper, "upper_threshold is the most it can be")(value, seen)
+
+
+SERVER: Final = (
+    Option(
+        "address",
+        real_server_address,
+        REQUIRED,
+        "the real server's address; the port, where given, must suit the steering",
+        field="endpoint",
+    ),
+    Option("weight", Integer(0, 65535), 1, "share of new dialogs; 0 drains the server"),
+    Option(
+        "upper_threshold",
+        Integer(0, 0xFFFFFFFF),
+        0,
+        "live templates from which the server takes no new dialogs; 0: no limit",
+    ),
+    Option(
+        "lower_threshold",
+        _lower_threshold,
+        0,
+        "live templates below which it takes them again; 0: three quarters of the upper one",
+    ),
+)
+
+SERVICE: Final = (
+    Option(
+        "address",
+        virtual_address,
+        REQUIRED,
+        'the virtual address and UDP port, like "203.0.113.10:5060"',
+        field="endpoint",
+    ),
+    Option(
+        "scheduler",
+        PlugIn("a scheduler", load_scheduler),
+        "wlc",
+        "who chooses the server of a new dialog",
+    ),
+    Option(
+        "engine",
+        PlugIn("an engine", load_engine),
+        "sip",
+        "the persistence engine, which finds the key of a datagram",
+    ),
+    Option(
+        "timeout",
+        Integer(1, MAX_TIMEOUT),
+        360,
+        "persistence timeout: seconds after its last datagram that a template lives",
+    ),
+    Option(
+        "mask",
+        mask,
+        full_mask,
+        'persistence mask: which part of the client address counts, like 24 or "255.255.255.0"',
+    ),
+    Option(
+        "on_decline",
+        Word({word.value: word for word in OnDecline}),
+        "fallback",
+        "what happens to a datagram without a key: fallback (client persistence), accept or drop",
+    ),
+    Option(
+        "expire_quiescent",
+        SWITCH,
+        False,
+        "whether a server at weight 0 loses its running dialogs as well",
+    ),
+    Option(
+        "server",
+        Tables("service.server", SERVER, ServerSpec, check_servers),
+        [],
+        "the real servers",
+        field="servers",
+    ),
+)
+
+TOP: Final = (
+    Option("workers", Integer(1, MAX_WORKERS), 1, "worker processes, a netfilter queue each"),
+    Option("queue", _queue, 5060, "the first worker's queue; the others' follow it"),
+    Option(
+        "standby_queue",
+        _standby_queue,
+        lambda seen: seen["queue"] - 1,
+        "the standby worker's queue",
+    ),
+    Option(
+        "steering",
+        Word(
+            {word.value: word for word in Steering},
+            refused={"ipvs": "is not supported by this version"},
+        ),
+        "route",
+        "what makes the kernel follow a mark: route (policy routing) or mark (rules of your own)",
+    ),
+    Option(
+        "vip_local",
+        Word({"auto": None, True: True, False: False}),
+        "auto",
+        "whether the virtual addresses are the director's own; auto: look at the interfaces",
+    ),
+    Option(
+        "mark_base",
+        _mark_base,
+        DEFAULT_MARK_BASE,
+        f"the first of our {_BLOCK:#x} marks, a multiple of that number",
+    ),
+    Option(
+        "table_base",
+        Integer(256, 0xFFFFFFFF - _BLOCK + 1, f"{_BLOCK} tables from there, none of the kernel's"),
+        506000000,
+        f"the first of the {_BLOCK} route tables that are ours",
+    ),
+    Option(
+        "rule_priority",
+        Integer(1, LAST_RULE_PRIORITY, "before the kernel's main rule, with room for ours"),
+        5060,
+        "the first priority of our ip rules",
+    ),
+    Option("allow_disk", SWITCH, False, "whether state_dir may lie on something else than tmpfs"),
+    Option(
+        "state_dir",
+        state_dir,
+        default_state_dir,
+        "where the template table and the sockets live",
+    ),
+    Option(
+        "max_templates",
+        Integer(1, MAX_TEMPLATES),
+        1_000_000,
+        "templates that the table holds; 2 KiB of memory each at worst",
+    ),
+    Option(
+        "verbosity",
+        Integer(0, 9),
+        2,
+        "what is logged: 0 trouble, 1 changes, 2 dialogs, 9 every matched datagram",
+    ),
+    Option("log_rate", Integer(1, 1_000_000), 1000, "log lines a second; the rest is counted"),
+    Option(
+        "service",
+        Tables("service", SERVICE, ServiceSpec, check_services),
+        REQUIRED,
+        "a [[service]] with its address and servers",
+        field="services",
+    ),
+)

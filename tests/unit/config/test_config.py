@@ -1,0 +1,204 @@
+"""What a good file becomes: values, defaults, the snapshot for the workers."""
+
+import dataclasses
+import importlib.resources
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pe_nfq import config
+from pe_nfq.config.options import Option
+from pe_nfq.config.tables import SERVER, SERVICE, TOP
+from pe_nfq.model import Endpoint, OnDecline, Snapshot
+
+EXAMPLE = importlib.resources.files("pe_nfq").joinpath("data/pe-nfq.toml").read_text("utf-8")
+
+
+def minimal(**keys: Any) -> dict[str, Any]:
+    """The facts of a file with one service of two servers; keys of the top level added."""
+    servers = [{"address": "192.0.2.11"}, {"address": "192.0.2.12"}]
+    return {"service": [{"address": "203.0.113.10:5060", "server": servers}], **keys}
+
+
+def service(**keys: Any) -> config.ServiceSpec:
+    """The service that a table of these keys becomes."""
+    return config.parse({"service": [{"address": "203.0.113.10:5060", **keys}]}, "test").services[0]
+
+
+class NumberedByFirstUse:
+    """Ids as the template table gives them."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def service_id(self, service: str) -> int:
+        return self.known.setdefault(service, len(self.known) + 1)
+
+    def dest_id(self, service: str, dest: str) -> int:
+        return self.service_id(f"{service} {dest}")
+
+
+def test_defaults() -> None:
+    """Only an address is needed; everything else is as documented."""
+    read = config.parse(minimal(), "test")
+    assert (read.workers, read.queue, read.standby_queue) == (1, 5060, 5059)
+    assert (read.steering, read.vip_local) == (config.Steering.ROUTE, None)
+    assert (read.mark_base, read.table_base, read.rule_priority) == (0x50600000, 506000000, 5060)
+    assert (read.max_templates, read.verbosity, read.log_rate) == (1_000_000, 2, 1000)
+    assert read.state_dir == Path(config.default_state_dir())
+    spec = read.services[0]
+    assert (spec.engine, spec.scheduler, spec.timeout) == ("sip", "wlc", 360)
+    assert (spec.mask, spec.on_decline) == (b"\xff" * 4, OnDecline.FALLBACK)
+    assert not spec.expire_quiescent
+    assert [server.weight for server in spec.servers] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("mask", "packed"),
+    [
+        (24, "ffffff00"),
+        ("20", "fffff000"),
+        ("255.255.255.0", "ffffff00"),
+        ("255.255.255.255", "ffffffff"),
+        ("0.0.0.0", "00000000"),
+        (0, "00000000"),
+    ],
+)
+def test_ipv4_masks(mask: int | str, packed: str) -> None:
+    """A prefix length or a dotted mask, down to none of the address."""
+    assert service(mask=mask).mask.hex() == packed
+
+
+@pytest.mark.parametrize(
+    ("mask", "packed"), [(128, "f" * 32), (0, "0" * 32), (64, "f" * 16 + "0" * 16)]
+)
+def test_ipv6_masks(mask: int, packed: str) -> None:
+    """Prefix lengths, /0 included, which the kernel cannot."""
+    assert service(address="[2001:db8::10]:5060", mask=mask).mask.hex() == packed
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("192.0.2.11", "192.0.2.11:5060"),
+        ("192.0.2.11:5060", "192.0.2.11:5060"),
+        (" 192.0.2.11 ", "192.0.2.11:5060"),
+    ],
+)
+def test_a_server_takes_the_services_port(text: str, endpoint: str) -> None:
+    """The port may be left out, or be the same."""
+    server = service(server=[{"address": text}]).servers[0]
+    assert server.endpoint == Endpoint.parse(endpoint)
+
+
+@pytest.mark.parametrize("text", ["2001:db8::11", "[2001:db8::11]", "[2001:db8::11]:5060"])
+def test_an_ipv6_server_needs_no_brackets_without_a_port(text: str) -> None:
+    """All three forms mean the same."""
+    spec = service(address="udp [2001:db8::10]:5060", server=[{"address": text}])
+    assert spec.servers[0].endpoint == Endpoint.parse("[2001:db8::11]:5060")
+    assert str(spec) == "udp [2001:db8::10]:5060"
+
+
+def test_other_ports_need_rules_of_the_operators_own() -> None:
+    """With steering = "mark" a server may listen elsewhere."""
+    facts = minimal(steering="mark")
+    facts["service"][0]["server"][0]["address"] = "192.0.2.11:5080"
+    assert config.parse(facts, "test").services[0].servers[0].endpoint.port == 5080
+
+
+def test_queues_follow_each_other() -> None:
+    """One queue a worker, and the standby worker's outside."""
+    read = config.parse(minimal(workers=4, queue=100), "test")
+    assert read.queues == range(100, 104)
+    assert read.standby_queue == 99
+
+
+def test_disk_only_on_request() -> None:
+    """A state directory off tmpfs is taken when the operator says so."""
+    read = config.parse(minimal(state_dir="/proc/pe-nfq", allow_disk=True), "test")
+    assert read.state_dir == Path("/proc/pe-nfq")
+
+
+def test_snapshot_has_dests_newest_first() -> None:
+    """Kernel list order is the file's reversed; ids count in file order; it survives its JSON."""
+    read = config.parse(minimal(max_templates=7), "test")
+    snapshot = config.to_snapshot(read, 3, NumberedByFirstUse())
+    (virtual,) = snapshot.services
+    assert [(dest.id, str(dest.endpoint)) for dest in virtual.dests] == [
+        (2, "192.0.2.12:5060"),
+        (1, "192.0.2.11:5060"),
+    ]
+    assert str(virtual) == str(read.services[0])
+    assert (snapshot.number, snapshot.mark_base, snapshot.max_templates) == (3, 0x50600000, 7)
+    assert Snapshot.from_json(snapshot.to_json()) == snapshot
+
+
+def test_snapshot_carries_every_value_of_a_service() -> None:
+    """No value that a file gives is lost on the way."""
+    facts = minimal()
+    facts["service"][0] |= {
+        "engine": "source",
+        "scheduler": "mh",
+        "timeout": 7,
+        "mask": 8,
+        "on_decline": "drop",
+        "expire_quiescent": True,
+    }
+    facts["service"][0]["server"] = [
+        {"address": "192.0.2.11", "weight": 5, "upper_threshold": 9, "lower_threshold": 4}
+    ]
+    read = config.parse(facts, "test")
+    virtual = config.to_snapshot(read, 1, NumberedByFirstUse()).services[0]
+    spec = read.services[0]
+    for field in dataclasses.fields(spec):
+        if field.name != "servers":
+            assert getattr(virtual, field.name) == getattr(spec, field.name)
+    (dest,), (server,) = virtual.dests, spec.servers
+    for field in dataclasses.fields(server):
+        assert getattr(dest, field.name) == getattr(server, field.name)
+
+
+def test_warnings_name_the_service() -> None:
+    """A service that can take no new call is allowed, and said."""
+    idle = {"address": "203.0.113.11:5060"}
+    drained = {
+        "address": "203.0.113.12:5060",
+        "server": [{"address": "192.0.2.12", "weight": 0}],
+    }
+    read = config.parse({"service": [*minimal()["service"], idle, drained]}, "test")
+    assert list(config.warnings(read)) == [
+        "service[2] (udp 203.0.113.11:5060) has no server: it takes no calls",
+        "service[3] (udp 203.0.113.12:5060) has only servers of weight 0: it takes no new calls",
+    ]
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """Some editors write one."""
+    path = tmp_path / "pe-nfq.toml"
+    path.write_text(EXAMPLE, encoding="utf-8-sig")
+    assert config.load(path).workers == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "spec"),
+    [(TOP, config.Config), (SERVICE, config.ServiceSpec), (SERVER, config.ServerSpec)],
+)
+def test_every_option_has_its_field(options: tuple[Option, ...], spec: Any) -> None:
+    """The table and the dataclass name the same things."""
+    fields = {field.name for field in dataclasses.fields(spec)}
+    assert {option.field or option.key for option in options} == fields
+    assert all(option.help for option in options)
+
+
+def test_the_example_names_every_key_with_its_default() -> None:
+    """Uncommented, the example holds every key, and means the same as without them."""
+    whole = tomllib.loads(re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE))
+    virtual = whole["service"][0]
+    for options, table in ((TOP, whole), (SERVICE, virtual), (SERVER, virtual["server"][0])):
+        assert list(table) == [option.key for option in options]
+    # The one default that depends on the machine.
+    del whole["state_dir"]
+    assert config.parse(whole, "test") == config.parse(tomllib.loads(EXAMPLE), "test")
