@@ -1,0 +1,74 @@
+"""Every event of the log: from which verbosity it is written, how often at most, its facts.
+
+Names and facts are an interface: people filter by them. The levels follow
+the debug levels of the kernel's IPVS: the higher, the more.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+# Levels of `verbosity`.
+TROUBLE: Final = 0
+CHANGES: Final = 1
+DIALOGS: Final = 2
+MATCHES: Final = 9
+
+#: Lines a second of an event that any sender, or one broken part, can cause at will.
+FEW: Final = 10
+#: For all others the budget of the whole log holds.
+ANY: Final = 1 << 30
+
+
+class Event(NamedTuple):
+    """A row of the table.
+
+    `level`: the verbosity from which on it is written. `most`: lines a
+    second. `facts`: the keys that every such line has, in this order; a fact
+    that was not given is null, and those that are not listed (what an engine
+    has to say of a dialog's first datagram) follow them.
+    """
+
+    level: int
+    most: int
+    facts: tuple[str, ...]
+
+
+def _event(level: int, facts: str, most: int = ANY) -> Event:
+    return Event(level, most, tuple(facts.split()))
+
+
+EVENTS: Final[Mapping[str, Event]] = {
+    "start": _event(TROUBLE, "version config state_dir pid"),
+    "ready": _event(TROUBLE, "workers services"),
+    "stop": _event(TROUBLE, "why"),
+    "warning": _event(TROUBLE, "warning"),
+    "supervisor-error": _event(TROUBLE, "error"),
+    "reload-failed": _event(TROUBLE, "error"),
+    "worker-died": _event(TROUBLE, "worker pid why restart_in"),
+    "worker-hung": _event(TROUBLE, "worker pid why"),
+    "worker-error": _event(TROUBLE, "worker error", most=FEW),
+    "engine-error": _event(TROUBLE, "worker engine error", most=FEW),
+    "table-error": _event(TROUBLE, "worker error", most=FEW),
+    "table-full": _event(TROUBLE, "worker service why", most=FEW),
+    "table-moved-aside": _event(TROUBLE, "to why"),
+    "steering-error": _event(TROUBLE, "error"),
+    "steering-warning": _event(TROUBLE, "warning"),
+    "suppressed": _event(TROUBLE, "why counts"),
+    "reloaded": _event(CHANGES, "services"),
+    "service": _event(CHANGES, "service scheduler engine timeout dests"),
+    "dest-changed": _event(CHANGES, "service dest change"),
+    "steering": _event(CHANGES, "change"),
+    "worker-started": _event(CHANGES, "worker pid queue"),
+    "worker-adopted": _event(CHANGES, "worker pid"),
+    "worker-replaced": _event(CHANGES, "worker pid"),
+    "template-created": _event(DIALOGS, "pe_data client service dest mark scheduler worker"),
+    "template-moved": _event(
+        DIALOGS, "pe_data client service old_dest dest why mark scheduler worker"
+    ),
+    "expired": _event(DIALOGS, "service count"),
+    "declined": _event(DIALOGS, "why service client worker", most=FEW),
+    "match": _event(MATCHES, "dest mark length worker"),
+}
+
+#: What is not in the table is a defect of ours: it is written, and tests find it.
+UNLISTED: Final = _event(TROUBLE, "", most=FEW)
