@@ -1,0 +1,120 @@
+"""pe-nfq on the lab's director: its configuration file, the daemon, the rules, its log."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.lab.network import SIP_PORT, Lab
+from tests.lab.process import Process
+from tests.lab.waiting import wait_until
+
+ROOT: Final = Path(__file__).parents[2]
+_PE_NFQ: Final = Path(sys.executable).with_name("pe-nfq")
+_LOAD_RULES: Final = ROOT / "scripts" / "load-rules"
+#: Workers are fresh processes that import everything first; on a busy machine this takes seconds.
+_READY_TIMEOUT: Final = 30.0
+
+Options = Mapping[str, str | int | bool]
+
+
+class PeNfq:
+    """`pe-nfq run` with one service on the lab's VIP, all its servers, and the rules loaded.
+
+    `top` and `service` are options of the configuration file; `weights` are
+    those of the servers, in order, 1 each by default.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        top: Options | None = None,
+        service: Options | None = None,
+        weights: Sequence[int] = (),
+    ) -> None:
+        self._lab = lab
+        self._top = {"state_dir": str(lab.directory / "state"), **(top or {})}
+        self._service = {"scheduler": "rr", "timeout": 60, **(service or {})}
+        self.config = lab.directory / "pe-nfq.toml"
+        self.configure(weights or [1] * len(lab.servers))
+
+    def configure(self, weights: Sequence[int]) -> None:
+        """Write the configuration; a server beyond the end of `weights` is left out of it."""
+        servers = zip(self._lab.servers, weights, strict=False)
+        self.config.write_text(
+            toml(
+                self._top,
+                {"address": endpoint(self._lab.vip), **self._service},
+                [{"address": server.address, "weight": weight} for server, weight in servers],
+            )
+        )
+
+    def start(self) -> Process:
+        """Start the daemon and wait until it steers."""
+        command = [str(_PE_NFQ), "run", "-c", str(self.config)]
+        self.process = self._lab.director.start(command)
+        self.process.wait_for_output('"event": "ready"', _READY_TIMEOUT)
+        return self.process
+
+    def rules(self, verb: str) -> None:
+        """`scripts/load-rules VERB` for this configuration. Raises RuntimeError."""
+        self._lab.director.run([str(_LOAD_RULES), verb, "-c", str(self.config)])
+
+    def reload(self) -> None:
+        """Have the daemon read its configuration again (SIGHUP) and wait until it has."""
+        before = len(self.events("reloaded"))
+        os.kill(self.process.pid, signal.SIGHUP)
+        wait_until(lambda: len(self.events("reloaded")) > before, "the new configuration")
+
+    def events(self, name: str = "") -> list[dict[str, Any]]:
+        """The log so far, one dict a line; those called `name` where it is given."""
+        lines = self.process.out.read_text().splitlines(keepends=True)
+        events = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [event for event in events if name in ("", event["event"])]
+
+    def worker_pid(self, queue: int) -> int:
+        """The process that serves `queue` now. Raises LookupError."""
+        for pid in self._lab.director.pids():
+            words = command_line(pid)
+            if "pe_nfq.worker" in words and words[words.index("--queue") + 1] == str(queue):
+                return pid
+        raise LookupError(f"no worker serves queue {queue}")
+
+    def stop(self) -> int:
+        """SIGTERM; the daemon's exit status."""
+        return self.process.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        self.rules("load")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rules("unload")
+        self.stop()
+
+
+def endpoint(address: str, port: int = SIP_PORT) -> str:
+    """``192.0.2.1:5060`` or ``[2001:db8::1]:5060``."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def command_line(pid: int) -> list[str]:
+    """The words of a process's command; none when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def toml(top: Options, service: Options, servers: Sequence[Options]) -> str:
+    """A configuration file. JSON's strings, numbers and truth values are TOML's."""
+    tables = [("", top), ("[[service]]", service), *(("[[service.server]]", s) for s in servers)]
+    lines = []
+    for header, options in tables:
+        lines += [header, *(f"{key} = {json.dumps(value)}" for key, value in options.items())]
+    return "\n".join(lines) + "\n"
