@@ -1,4 +1,4 @@
-"""The data plane: a process that reads one netfilter queue, decides, sets the mark, gives the verdict.
+"""The data plane: a process that reads one netfilter queue, decides, marks, gives the verdict.
 
 Started by the supervisor as ``python -m pe_nfq.worker``, and independent of
 it afterwards: it runs on its last snapshot when the supervisor is gone. It

@@ -19,7 +19,7 @@ class Chronicle:
         self._services: dict[int, str] = {}
 
     def learn(self, snapshot: Snapshot) -> None:
-        """Know the dests of a snapshot; those of earlier ones are kept, templates may still name them."""
+        """Know the dests of a snapshot; earlier ones are kept, templates may still name them."""
         for service in snapshot.services:
             for dest in service.dests:
                 self._names[dest.id] = str(dest.endpoint)

@@ -55,7 +55,12 @@ class Crew:
     """All workers of a state directory. Runs in the supervisor's event loop."""
 
     def __init__(
-        self, state_dir: Path, queues: dict[int, int], verbose: bool, tell: Tell, died: Callable[[], None]
+        self,
+        state_dir: Path,
+        queues: dict[int, int],
+        verbose: bool,
+        tell: Tell,
+        died: Callable[[], None],
     ) -> None:
         """`queues`: the queue of each slot. `died` is called after every death."""
         self._state_dir = state_dir
@@ -68,8 +73,8 @@ class Crew:
         self._leaving = False
         self._loop = asyncio.get_running_loop()
 
-    async def start(self) -> None:
-        """Adopt what lives and fits, replace the rest; returns when all serve or failed once."""
+    async def adopt(self) -> None:
+        """Take over the workers of an earlier supervisor that fit; send the others home."""
         for slot in range(MAX_WORKERS + 1):
             cells = self._heartbeats.slot(slot)
             if not lives(cells):
@@ -80,6 +85,9 @@ class Crew:
                 self._tell("worker-adopted", worker=member.name, pid=member.pid)
             else:
                 await self._send_home(Member(slot, 0), int(cells[Cell.PID]))
+
+    async def start(self) -> None:
+        """Start the workers that are missing; returns when all serve, or have failed once."""
         # The standby first: from then on the others can fail without a loss.
         for slot in sorted(self._members):
             if self._members[slot].pid == 0:
@@ -93,9 +101,9 @@ class Crew:
         await asyncio.gather(*(self._retire(m) for m in members if m.slot != STANDBY))
         await asyncio.gather(*(self._retire(m) for m in members if m.slot == STANDBY))
 
-    def snapshots(self) -> list[int]:
-        """The snapshot number each serving worker decides by."""
-        return [int(cells[Cell.SNAPSHOT]) for _, cells in self._serving()]
+    def follow(self, number: int) -> bool:
+        """Whether all serving workers decide by the snapshot `number` or a newer one."""
+        return all(cells[Cell.SNAPSHOT] >= number for _, cells in self._serving())
 
     def check(self) -> None:
         """One tick of the watchdog: kill what hangs."""

@@ -1,0 +1,142 @@
+"""From a configuration to services that workers use: number, steer, publish.
+
+The order keeps a mark from ever meaning nothing: a new dest is steered to
+before any worker may choose it, and one that goes is steered to until no
+worker can choose it any more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from pe_nfq.config import Config, to_snapshot
+from pe_nfq.errors import SteeringError
+from pe_nfq.model import RealServer, Snapshot
+from pe_nfq.placement import carry
+from pe_nfq.steering import Report, Steering
+from pe_nfq.supervisor.crew import Tell
+from pe_nfq.supervisor.threads import Thread
+from pe_nfq.templates import Table, boottime_ms, publish
+from pe_nfq.templates.publish import reserve, touch
+
+#: Steering is compared with the kernel after every event, and so often (s) without one.
+_RECONCILE_EVERY: Final = 5.0
+#: How long one wait for an event may take (s), and so a stop.
+_EVENT_WAIT: Final = 0.5
+#: How long workers may take to follow a snapshot (s); the watchdog ends those that cannot.
+_FOLLOW_LIMIT: Final = 2.0
+
+
+class Services:
+    """The services of one director: in the table, in the kernel, in the log."""
+
+    def __init__(self, table: Table, table_thread: Thread, steering: Steering, tell: Tell) -> None:
+        self._table = table
+        self._table_thread = table_thread
+        self._steering = steering
+        self._steering_thread = Thread("steering")
+        self._tell = tell
+        self._one_at_a_time = asyncio.Lock()
+        self._gone: tuple[RealServer, ...] = ()
+        self.snapshot: Snapshot | None = None
+
+    async def apply(self, config: Config, followed: Callable[[int], bool]) -> Snapshot:
+        """Make the services of `config` the current ones.
+
+        `followed(number)`: whether all workers decide by that snapshot.
+        Raises PeNfqError; what was current stays so.
+        """
+        async with self._one_at_a_time:
+            build = partial(to_snapshot, config)
+            old = await self._table_thread.run(self._table.snapshot)
+            new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
+            gone = _gone(old, new)
+            await self._steer(new, gone)
+            if old is None or _differ(old, new):
+                new = await self._table_thread.run(
+                    publish, self._table, boottime_ms(), build, carry
+                )
+            else:
+                # A worker may have died between a commit and its announcement.
+                await self._table_thread.run(touch, self._table)
+            self._tell_services(old, new)
+            self.snapshot, self._gone = new, gone
+            if gone and await _until(partial(followed, new.number), _FOLLOW_LIMIT):
+                self._gone = ()
+                await self._steer(new, ())
+            return new
+
+    async def keep_steering(self) -> None:
+        """Put back what a link flap or somebody else took away, for ever."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + _RECONCILE_EVERY
+        while True:
+            changed = await loop.run_in_executor(None, self._steering.wait_event, _EVENT_WAIT)
+            if not changed and loop.time() < due:
+                continue
+            due = loop.time() + _RECONCILE_EVERY
+            async with self._one_at_a_time:
+                try:
+                    if self.snapshot is not None:
+                        await self._steer(self.snapshot, self._gone)
+                except SteeringError as error:
+                    self._tell("steering-error", error=str(error))
+
+    async def _steer(self, snapshot: Snapshot, gone: tuple[RealServer, ...]) -> None:
+        report: Report = await self._steering_thread.run(self._steering.apply, snapshot, gone)
+        for change in report.changes:
+            self._tell("steering", change=change)
+        for warning in report.warnings:
+            self._tell("steering-warning", warning=warning)
+
+    def _tell_services(self, old: Snapshot | None, new: Snapshot) -> None:
+        before = {} if old is None else {d.id: d for s in old.services for d in s.dests}
+        for service in new.services:
+            self._tell(
+                "service",
+                service=str(service),
+                scheduler=service.scheduler,
+                engine=service.engine,
+                timeout=service.timeout,
+                dests=[f"{d.endpoint} weight {d.weight}" for d in service.dests],
+            )
+            for dest in service.dests:
+                known = before.pop(dest.id, None)
+                if old is not None and known != dest:
+                    self._tell_dest(str(service), dest, _change(known, dest))
+        for dest in before.values():
+            self._tell_dest(None, dest, "removed")
+
+    def _tell_dest(self, service: str | None, dest: RealServer, change: str) -> None:
+        self._tell("dest-changed", service=service, dest=str(dest.endpoint), change=change)
+
+
+def _change(known: RealServer | None, dest: RealServer) -> str:
+    if known is None:
+        return "added"
+    if known.weight != dest.weight:
+        return f"weight {known.weight} -> {dest.weight}"
+    return f"thresholds {dest.upper_threshold} {dest.lower_threshold}"
+
+
+def _differ(old: Snapshot, new: Snapshot) -> bool:
+    return replace(old, number=new.number) != new
+
+
+def _gone(old: Snapshot | None, new: Snapshot) -> tuple[RealServer, ...]:
+    """Dests that templates may still name and the new snapshot lacks."""
+    kept = {dest.id for service in new.services for dest in service.dests}
+    before = () if old is None else old.services
+    return tuple(dest for service in before for dest in service.dests if dest.id not in kept)
+
+
+async def _until(condition: Callable[[], bool], limit: float) -> bool:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + limit
+    while not condition():
+        if loop.time() > until:
+            return False
+        await asyncio.sleep(0.01)
+    return True
