@@ -4,8 +4,12 @@ The counterpart of the kernel's `ip_vs_pe_sip.c`; the rule and its differences
 are in `pe_nfq.packet.callid`.
 """
 
+from collections.abc import Mapping
+
 from pe_nfq.engines import API_VERSION, Engine
 from pe_nfq.packet.callid import scan_call_id
+from pe_nfq.packet.printable import printable
+from pe_nfq.packet.sip import SIP
 
 
 class SipEngine(Engine):
@@ -14,3 +18,22 @@ class SipEngine(Engine):
     name = "sip"
     api_version = API_VERSION
     key = staticmethod(scan_call_id)
+
+    def facts(self, payload: bytes) -> Mapping[str, str | int]:
+        """`method` of a request or `status` of a response, and `cseq`; those that are there."""
+        if not payload:
+            return {}
+        message = SIP(payload)
+        method, status, cseq = message.method, message.status, message.cseq
+        facts: dict[str, str | int] = {}
+        if method is not None:
+            facts["method"] = printable(method)
+        if status is not None:
+            facts["status"] = status
+        if cseq is not None:
+            facts["cseq"] = printable(cseq)
+        return facts
+
+    def show(self, pe_data: bytes) -> str:
+        """The Call-ID as text that is safe to print."""
+        return printable(pe_data)
