@@ -18,7 +18,7 @@ import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from netfilterqueue import NetfilterQueue
 
@@ -112,7 +112,8 @@ class Queue:
     def run_batch(self) -> None:
         """Decide what is there, at most a batch."""
         self.socket.begin()
-        self._library.run_socket(self.socket)
+        # It asks for a socket and uses its recv.
+        self._library.run_socket(cast(socket.socket, self.socket))
 
     def refuse_more(self) -> None:
         """From now on datagrams pass on to the next hook; those in the queue stay."""

@@ -135,7 +135,7 @@ class Crew:
 
     def _serves(self, member: Member) -> bool:
         cells = self._heartbeats.slot(member.slot)
-        return member.pid == cells[Cell.PID] != 0 and cells[Cell.STATE] == State.SERVING
+        return bool(member.pid == cells[Cell.PID] != 0 and cells[Cell.STATE] == State.SERVING)
 
     def _spawn(self, member: Member) -> None:
         command = [sys.executable, "-m", "pe_nfq.worker", "--state-dir", str(self._state_dir)]

@@ -15,7 +15,7 @@ from pe_nfq.templates.table import HOLDING, WAITING
 TICK: Final = 50
 #: A worker may go without a verdict while datagrams wait, or hold the write lock, so long (ms).
 HANG_LIMIT: Final = 250
-#: An idle worker that hangs is found by this (ms): its loop comes round every 50 ms without traffic.
+#: An idle worker that hangs is found by this (ms); its loop comes round every 50 ms.
 BEAT_LIMIT: Final = 1000
 #: So many bad ticks in a row: one long pause of the whole machine is nobody's fault.
 _STRIKES: Final = HANG_LIMIT // TICK
