@@ -1,4 +1,4 @@
-"""`scripts/demo`: SIP calls from one ip:port through pe-nfq, and a count of what was split or lost."""
+"""`scripts/demo`: SIP calls from one ip:port through pe-nfq, and what was split or lost of them."""
 
 import argparse
 import contextlib
@@ -128,8 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=_positive, default=50, help="calls a second (default 50)")
     parser.add_argument("--servers", type=_positive, default=3, help="real servers (default 3)")
     parser.add_argument("--ipv6", action="store_true", help="IPv6 instead of IPv4")
-    parser.add_argument("--keep", action="store_true", help="leave the lab standing, to look around")
-    parser.add_argument("--remove", metavar="LAB", help="remove a lab that was kept, and do no more")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the lab standing, to look around"
+    )
+    parser.add_argument(
+        "--remove", metavar="LAB", help="remove a lab that was kept, and do no more"
+    )
     return parser
 
 

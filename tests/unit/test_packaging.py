@@ -1,0 +1,77 @@
+"""What the project's files say of it in more than one place agrees."""
+
+import configparser
+import importlib.metadata
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pe_nfq
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def setup() -> configparser.ConfigParser:
+    """setup.cfg."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def pyproject() -> dict[str, dict[str, object]]:
+    """pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_setup_cfg_is_the_only_source(pyproject: dict[str, dict[str, object]]) -> None:
+    """A second table would silently win over setup.cfg (mypy, pytest) or be merged (setuptools)."""
+    assert set(pyproject) == {"build-system", "tool"}
+    assert set(pyproject["tool"]) == {"ruff"}
+
+
+def test_one_oldest_python(
+    setup: configparser.ConfigParser, pyproject: dict[str, dict[str, dict[str, str]]]
+) -> None:
+    """setup.cfg, ruff and scripts/setup name the same one."""
+    oldest = setup["options"]["python_requires"].removeprefix(">=")
+
+    assert pyproject["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+    assert f"\nOLDEST_PYTHON={oldest}\n" in (ROOT / "scripts" / "setup").read_text()
+
+
+def test_the_installed_version_is_the_source() -> None:
+    """An editable install that is out of date would test something else than it says."""
+    assert importlib.metadata.version("pe-nfq") == pe_nfq.__version__
+
+
+def test_entry_points_are_installed_as_declared(setup: configparser.ConfigParser) -> None:
+    """Plug-ins are found by what was installed, so the tests must see what setup.cfg declares."""
+    installed = importlib.metadata.distribution("pe-nfq").entry_points
+    declared = {
+        (group, *(part.strip() for part in line.split("=")))
+        for group, lines in setup["options.entry_points"].items()
+        for line in lines.strip().splitlines()
+    }
+
+    assert {(point.group, point.name, point.value) for point in installed} == declared
+
+
+def test_the_licence_is_gpl_2_or_later(setup: configparser.ConfigParser) -> None:
+    """The expression in the metadata, and the text with the note that makes it "or later"."""
+    text = (ROOT / "LICENSE").read_text()
+
+    assert setup["metadata"]["license_expression"] == "GPL-2.0-or-later"
+    assert "any later version (SPDX: GPL-2.0-or-later)" in " ".join(text.split())
+    assert "GNU GENERAL PUBLIC LICENSE\n                       Version 2, June 1991" in text
+
+
+@pytest.mark.parametrize("script", ["scripts/setup", "scripts/test", "scripts/demo", ".ci/run"])
+def test_scripts_are_commands(script: str) -> None:
+    """Each can be run as it is, and bash can read it."""
+    assert os.access(ROOT / script, os.X_OK)
+    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
