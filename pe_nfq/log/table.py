@@ -48,6 +48,8 @@ EVENTS: Final[Mapping[str, Event]] = {
     "worker-hung": _event(TROUBLE, "worker pid why"),
     "worker-error": _event(TROUBLE, "worker error", most=FEW),
     "engine-error": _event(TROUBLE, "worker engine error", most=FEW),
+    "scheduler-error": _event(TROUBLE, "worker scheduler error", most=FEW),
+    "snapshot-error": _event(TROUBLE, "worker error", most=FEW),
     "table-error": _event(TROUBLE, "worker error", most=FEW),
     "table-full": _event(TROUBLE, "worker service why", most=FEW),
     "table-moved-aside": _event(TROUBLE, "to why"),

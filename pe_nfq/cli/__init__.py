@@ -1,0 +1,71 @@
+"""The `pe-nfq` command: finds the verb's module, runs it, turns errors into one line and a status.
+
+A verb is a module with `add_parser(subparsers)` and `run(args) -> int`. Only
+the module of the verb at hand is imported: `explain` needs no pyroute2, and a
+capture can be explained where no NFQUEUE is.
+
+Status: 0 done, 1 the verb's own "no", 2 an error, 130 interrupted, 141 the
+reader of our output left.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from pe_nfq import __version__
+from pe_nfq.errors import PeNfqError
+from pe_nfq.escape import show_text
+
+#: verb -> (module, help)
+VERBS: Final = {
+    "run": ("pe_nfq.cli.run", "steer SIP datagrams: run the daemon in the foreground"),
+    "list": ("pe_nfq.cli.listing", "show services, real servers and templates"),
+    "explain": ("pe_nfq.cli.explain", "say what would happen to the datagrams of a capture"),
+    "rules": ("pe_nfq.cli.rules", "load, show, check and unload the netfilter rules"),
+    "steering": ("pe_nfq.cli.steering", "show and clear what steering made in the kernel"),
+}
+
+_ERROR: Final = 2
+_INTERRUPTED: Final = 128 + signal.SIGINT
+_READER_LEFT: Final = 128 + signal.SIGPIPE
+#: A message names a file and says what would be right; longer ones hold somebody else's text.
+_LONGEST_MESSAGE: Final = 2000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    arguments = sys.argv[1:] if argv is None else argv
+    args = _parser(arguments).parse_args(arguments)
+    try:
+        status = int(importlib.import_module(VERBS[args.verb][0]).run(args))
+        sys.stdout.flush()
+    except PeNfqError as error:
+        print(f"pe-nfq: {show_text(str(error), _LONGEST_MESSAGE)}", file=sys.stderr)
+        return _ERROR
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered would fail again at exit, loudly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_LEFT
+    return status
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pe-nfq", description="A SIP persistence engine for Linux directors, on NFQUEUE."
+    )
+    parser.add_argument("--version", action="version", version=f"pe-nfq {__version__}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    # No option before the verb takes a value, so the first word that is one is the verb.
+    chosen = next((word for word in arguments if word in VERBS), None)
+    for verb, (module, summary) in VERBS.items():
+        if verb == chosen:
+            importlib.import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(verb, help=summary)
+    return parser
