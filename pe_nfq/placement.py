@@ -1,4 +1,4 @@
-"""How one service places dialogs: eligibility, overload, the scheduler, and the hash without a record.
+"""How one service places dialogs: eligibility, overload, scheduler, the hash without a record.
 
 The part of the decision that runs inside the table's transaction. Pure: the
 counts and the service's state come as arguments. The state of a service is
@@ -18,11 +18,7 @@ _LENGTH: Final = struct.Struct("<H")
 
 
 class Placement:
-    """The rules of one service under one snapshot.
-
-    `rules` schedules; `overflow_rules` claims by the deterministic hash, for
-    the time after dialogs had to be placed without a record.
-    """
+    """The rules of one service under one snapshot."""
 
     def __init__(self, service: VirtualService, snapshot: Snapshot) -> None:
         self._service = service
@@ -35,10 +31,10 @@ class Placement:
             max_templates=snapshot.max_templates,
             is_valid=self._is_valid,
             choose=self._schedule,
+            choose_by_hash=self._choose_by_hash,
             claimed=self._claimed,
             mark=Marks(snapshot.mark_base).decided,
         )
-        self.overflow_rules = self.rules._replace(choose=self._choose_by_hash)
 
     def by_hash(self, key: bytes) -> RealServer | None:
         """The dest of a dialog that cannot be recorded: the same in every worker.
@@ -50,6 +46,10 @@ class Placement:
     def _is_valid(self, dest_id: int) -> bool:
         dest = self._dests.get(dest_id)
         return dest is not None and (dest.weight > 0 or not self._service.expire_quiescent)
+
+    def why_invalid(self, dest_id: int) -> str:
+        """Why a template had to leave this dest; for the log."""
+        return "quiesced" if dest_id in self._dests else "removed"
 
     def _schedule(self, key: bytes, load: Load, state: bytes) -> tuple[RealServer | None, bytes]:
         overloaded, inner = _split(state)
@@ -74,7 +74,7 @@ class Placement:
         return _join(overloaded | {dest.id}, inner)
 
     def _stays_overloaded(self, dest_id: int, load: Load) -> bool:
-        """Overload ends below the lower threshold, or 3/4 of the upper (kernel: ip_vs_unbind_dest)."""
+        """Until below the lower threshold, or 3/4 of the upper (kernel: ip_vs_unbind_dest)."""
         dest = self._dests.get(dest_id)
         if dest is None or not dest.upper_threshold:
             return False
@@ -84,10 +84,23 @@ class Placement:
 
 
 def carry(state: bytes, old: VirtualService, new: VirtualService) -> bytes:
-    """A service's state after its dests changed: the scheduler follows, overload stays."""
+    """A service's state after it changed: the scheduler follows the dests, overload stays.
+
+    A dest whose upper threshold was raised or lifted is not overloaded any
+    more (kernel: __ip_vs_update_dest).
+    """
     overloaded, inner = _split(state)
-    inner = load_scheduler(new.scheduler).changed(inner, old.dests, new.dests)
-    return _join(overloaded, inner)
+    limits = {dest.id: dest.upper_threshold for dest in old.dests}
+    raised = {
+        dest.id
+        for dest in new.dests
+        if not dest.upper_threshold or dest.upper_threshold > limits.get(dest.id, 0)
+    }
+    if new.scheduler == old.scheduler:
+        inner = load_scheduler(new.scheduler).changed(inner, old.dests, new.dests)
+    else:
+        inner = b""
+    return _join(overloaded - raised, inner)
 
 
 def _has_weight(dest: RealServer) -> bool:

@@ -1,19 +1,22 @@
 """The connection-template table on LMDB: which real server holds which dialog.
 
 One layer above bytes and one below decisions: `layout` says what a template
-is, `environment` where the table lies, `table` how a datagram meets it,
-`publish` how the services get into it, `upkeep` what the supervisor does to
-it, `epoch` how workers learn that a cached answer is old.
+is, `environment` where the table lies, `table` a process's handle of it,
+`settle` what a datagram does to it, `room` whether it is full, `publish` how
+the services get into it, `upkeep` what the supervisor does to it, `epoch`
+how workers learn that a cached answer is old.
 """
 
 from pe_nfq.templates.epoch import Epoch
 from pe_nfq.templates.layout import Template, key_prefix, split_key, template_key
 from pe_nfq.templates.publish import Ids, publish
-from pe_nfq.templates.table import Outcome, Rules, Settled, Table, boottime_ms
+from pe_nfq.templates.settle import Outcome, Rules, Settled
+from pe_nfq.templates.table import Match, Table, boottime_ms
 
 __all__ = [
     "Epoch",
     "Ids",
+    "Match",
     "Outcome",
     "Rules",
     "Settled",

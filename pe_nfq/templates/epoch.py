@@ -1,10 +1,14 @@
 """The epoch: a page of shared memory that tells all workers that something they cached has changed.
 
 Workers cache what they read from the table and must notice within one
-datagram when a template was moved or a snapshot published. Whoever does
-that commits first and then writes its transaction's number here; a reader
-compares for inequality only, so late or lost writes of concurrent writers
-can cause a needless re-read but never a missed one.
+datagram when a template was moved or a snapshot published. Whoever does that
+writes the number of its transaction here BEFORE it commits, while it holds
+the write lock: so nobody can see the change while a cached answer from
+before it still passes, and a process killed in between leaves nothing untold.
+
+A reader takes the epoch first and the record after it. What it read may be
+cached under that epoch when its transaction is not older than the epoch;
+else the change is announced but not there yet, and the answer serves once.
 """
 
 import mmap

@@ -15,6 +15,9 @@ from typing import Final, NamedTuple
 MAX_PE_DATA: Final = 255
 #: 128 bits: no two Call-IDs of one table meet by chance, nor by effort below 2**64.
 _DIGEST_SIZE: Final = 16
+#: One clock reading serves a batch of datagrams: a refresh that is due so soon (ms) is
+#: written now, so that a datagram met up to this much after the reading is not cut short.
+CLOCK_SLACK: Final = 10
 _RAW: Final = b"\x00"
 _DIGEST: Final = b"\x01"
 
@@ -45,8 +48,8 @@ class Template(NamedTuple):
 
     @property
     def refresh_at(self) -> int:
-        """From when on a datagram has to write a new deadline (ms)."""
-        return self.deadline - self.timeout * 1000
+        """From when on a datagram has to write a new deadline (ms); until then it may be cached."""
+        return self.deadline - self.timeout * 1000 - CLOCK_SLACK
 
     def encode(self) -> bytes:
         """Bytes for the table; `decode` is the inverse."""
@@ -55,7 +58,8 @@ class Template(NamedTuple):
     @classmethod
     def decode(cls, record: bytes) -> "Template":
         """Read what `encode` wrote."""
-        return cls(*_RECORD.unpack_from(record), record[_RECORD.size :])
+        fields: tuple[int, int, int, int, int, int, int, int] = _RECORD.unpack_from(record)
+        return cls(*fields, record[_RECORD.size :])
 
 
 class Key(NamedTuple):

@@ -5,6 +5,7 @@ lives has it, and every `settle` can compare its own number with the newest
 inside its transaction.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,8 +14,9 @@ from pe_nfq.errors import TableError
 from pe_nfq.marks import DECIDED_COUNT
 from pe_nfq.model import Snapshot, VirtualService
 from pe_nfq.templates.counts import Counts
+from pe_nfq.templates.epoch import SNAPSHOT
 from pe_nfq.templates.layout import deadline, key_prefix
-from pe_nfq.templates.table import SNAPSHOT, Table
+from pe_nfq.templates.table import Table
 
 #: Ids are marks as well (`pe_nfq.marks`); 0 is nobody's.
 _IDS: Final = range(1, DECIDED_COUNT)
@@ -51,39 +53,45 @@ class Ids:
 
     def _number(self, name: str) -> int:
         if name not in self._known:
-            last = max(self._numbers, default=0)
-            order = (*range(last + 1, _IDS.stop), *_IDS) if last + 1 == _IDS.stop else (last + 1,)
-            number = next((n for n in order if n not in self._numbers), None)
+            # Upwards while there is room: a number rests as long as possible.
+            upwards = range(max(self._numbers, default=0) + 1, _IDS.stop)
+            candidates = itertools.chain(upwards, _IDS)
+            number = next((n for n in candidates if n not in self._numbers), None)
             if number is None:
-                raise TableError(f"no free number for {name}: {_IDS.stop} dests are in use")
+                raise TableError(f"no free number for {name}: all {len(_IDS)} are in use")
             self._known[name] = (number, 0)
             self._numbers.add(number)
         self._used.add(name)
         return self._known[name][0]
 
-    def save(self, counts: Counts, longest_timeout: int) -> None:
-        """Write the numbers back; forget those that no template can hold any more."""
+    def keep(self) -> None:
+        """Write the numbers that were asked for."""
+        for name in self._used:
+            number, _ = self._known[name]
+            self._txn.put(name.encode(), json.dumps([number, 0]).encode(), db=self._db)
+
+    def release(self, counts: Counts, longest_timeout: int) -> None:
+        """Let the others rest; forget those that no template can hold any more."""
         for name, (number, released) in self._known.items():
             if name in self._used:
-                released = 0
-            elif not released:
-                released = deadline(self._now, longest_timeout)
-            elif released <= self._now and counts(number) == 0:
+                continue
+            if released and released <= self._now and counts(number) == 0:
                 self._txn.delete(name.encode(), db=self._db)
                 continue
-            self._txn.put(name.encode(), json.dumps([number, released]).encode(), db=self._db)
+            facts = [number, released or deadline(self._now, longest_timeout)]
+            self._txn.put(name.encode(), json.dumps(facts).encode(), db=self._db)
 
 
 def reserve(table: Table, now: int, build: Callable[[int, Ids], Snapshot]) -> Snapshot:
     """What `publish` would publish, with its numbers kept: so steering can be ready before.
 
-    Raises TableError.
+    Releases none: the snapshot in force may use what this one lacks. Raises TableError.
     """
     db = table.environment.db
     with table.write() as txn:
         ids = Ids(txn, db["ids"], now)
         new = build(_next_number(txn, db["meta"]), ids)
-        ids.save(Counts(txn, db["counts"]), _longest_timeout(txn, db["meta"], new))
+        ids.keep()
     return new
 
 
@@ -101,26 +109,29 @@ def publish(
         ids = Ids(txn, db["ids"], now)
         new = build(_next_number(txn, db["meta"]), ids)
         longest = _longest_timeout(txn, db["meta"], new)
-        ids.save(Counts(txn, db["counts"]), longest)
+        ids.keep()
+        ids.release(Counts(txn, db["counts"]), longest)
         _carry_states(txn, db["services"], old, new, carry)
         txn.put(b"longest_timeout", str(longest).encode(), db=db["meta"])
         txn.put(b"snapshot", new.to_json(), db=db["meta"])
         txn.put(b"number", new.number.to_bytes(4), db=db["meta"])
-        transaction_id = txn.id()
-    table.cells[SNAPSHOT] = new.number
-    table.announce(transaction_id)
+        # Told before the commit, as an epoch is: a worker that looks too early looks again.
+        table.cells[SNAPSHOT] = new.number
+        table.announce(txn)
     return new
 
 
 def touch(table: Table) -> None:
     """Let all workers look again at what they have cached. Raises TableError.
 
-    The transaction also takes over the write lock of a process that died with it.
+    The transaction also takes over the write lock of a process that died
+    with it, and takes back what that one announced and did not commit.
     """
     with table.write() as txn:
-        txn.put(b"touched", txn.id().to_bytes(8), db=table.environment.db["meta"])
-        transaction_id = txn.id()
-    table.announce(transaction_id)
+        meta = table.environment.db["meta"]
+        txn.put(b"touched", txn.id().to_bytes(8), db=meta)
+        table.cells[SNAPSHOT] = int.from_bytes(txn.get(b"number", b"", db=meta))
+        table.announce(txn)
 
 
 def _next_number(txn: Any, meta: Any) -> int:
@@ -132,14 +143,12 @@ def _longest_timeout(txn: Any, meta: Any, new: Snapshot) -> int:
     return max([known, *(service.timeout for service in new.services)])
 
 
-def _carry_states(
-    txn: Any, db: Any, old: Snapshot | None, new: Snapshot, carry: Carry
-) -> None:
+def _carry_states(txn: Any, db: Any, old: Snapshot | None, new: Snapshot, carry: Carry) -> None:
     before = {} if old is None else {service.id: service for service in old.services}
     for service in new.services:
         key = key_prefix(service.id, b"", "")[:4]
         previous = before.get(service.id)
-        if previous is None or previous.scheduler != service.scheduler:
+        if previous is None:
             txn.delete(key, db=db)
         elif previous != service:
             state = carry(txn.get(key, b"", db=db), previous, service)

@@ -34,7 +34,7 @@ def sweep(table: Table, now: int, limit: int = SWEEP_SLICE) -> Swept:
     expired: Counter[int] = Counter()
     with table.write() as txn:
         cursor = txn.cursor(db=table.environment.db["expiry"])
-        entries = []
+        entries: list[bytes] = []
         for entry in cursor.iternext(keys=True, values=False):
             if split_slot_key(entry)[0] > now or len(entries) == limit:
                 break
@@ -93,8 +93,7 @@ def _delete(table: Table, keys: list[bytes], dest_id: int) -> int:
             txn.delete(slot_key(template.slot, key), db=db["expiry"])
             deleted += 1
         Counts(txn, db["counts"]).add(dest_id, -deleted)
-        transaction_id = txn.id()
-    table.announce(transaction_id)
+        table.announce(txn)
     return deleted
 
 
@@ -104,9 +103,9 @@ def templates(
     """The next `limit` (key, template) behind the key `after`, in key order; [] at the end.
 
     Expired ones that the sweep has not met yet are included. Each call is a
-    read transaction of its own.
+    read transaction of its own. Raises TableError.
     """
-    with table.environment.env.begin() as txn:
+    with table.read() as txn:
         cursor = txn.cursor(db=table.environment.db["templates"])
         found = cursor.first() if after is None else cursor.set_range(after)
         if found and after is not None and bytes(cursor.key()) == after:
@@ -120,7 +119,7 @@ def templates(
 
 def live_templates(table: Table, dest_id: int) -> int:
     """The count of a dest's templates. Raises TableError."""
-    with table.environment.env.begin() as txn:
+    with table.read() as txn:
         return Counts(txn, table.environment.db["counts"])(dest_id)
 
 

@@ -1,0 +1,162 @@
+"""Which real server holds this key? The cache, the table, and where both cannot answer the hash.
+
+The second half of the path (kernel: `ip_vs_sched_persist`). A failing table
+or a raising scheduler moves no dialog that has a template, and places new
+ones so that every worker places them alike.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from pe_nfq.cache import TwoGenerations
+from pe_nfq.errors import TableError
+from pe_nfq.flow import Flow
+from pe_nfq.model import Decision, Reason
+from pe_nfq.templates import Match, Outcome, Settled, Table, Template, template_key
+from pe_nfq.templates.layout import MAX_PE_DATA
+
+#: Dialogs a worker remembers: 2 x 64 Ki of about 400 bytes.
+MAX_CACHED: Final = 1 << 16
+
+#: Called with an event's name and facts; what it does must not block.
+Emit = Callable[[str, Mapping[str, Any]], None]
+
+
+class Persistence:
+    """Decides by key. `cache` may be read directly: see `Decision` for how long an entry serves."""
+
+    def __init__(
+        self,
+        table: Table,
+        emit: Emit,
+        facts_budget: Callable[[int], bool],
+        counts: Counter[str],
+    ) -> None:
+        self._table = table
+        self._emit = emit
+        self._facts_budget = facts_budget
+        self._counts = counts
+        self._cells = table.cells
+        self.cache: TwoGenerations[bytes, Decision] = TwoGenerations(MAX_CACHED)
+
+    def decide(
+        self, flow: Flow, prefix: bytes, pe_data: bytes, payload: bytes, now: int
+    ) -> Decision | None:
+        """The decision for a datagram with this key. None: the snapshot of `flow` is old."""
+        key = template_key(prefix, pe_data)
+        cached = self.cache.get(key)
+        if cached is not None and now < cached.good_until and cached.epoch == self._cells[0]:
+            return cached
+        match = Match(None, 0)
+        try:
+            match = self._table.match(key, now)
+            template = match.template
+            if template is not None and now < template.refresh_at and _holds(flow, template):
+                return self._matched(key, template, match.epoch)
+            settled = self._settle(flow, key, pe_data, now)
+        except TableError as error:
+            self._emit("table-error", {"error": str(error)})
+            if match.template is not None and _holds(flow, match.template):
+                return self._matched(key, match.template, epoch=0)
+            self._table.overflow(now, flow.served.service.timeout)
+            return self._unrecorded(flow, key, Reason.TABLE_ERROR)
+        return self._settled(flow, key, pe_data, payload, settled, now)
+
+    def _settle(self, flow: Flow, key: bytes, pe_data: bytes, now: int) -> Settled:
+        rules = flow.served.placement.rules
+        long_pe_data = pe_data if len(pe_data) > MAX_PE_DATA else b""
+        try:
+            return self._table.settle(key, now, rules, long_pe_data)
+        except TableError:
+            raise
+        except Exception as error:  # the scheduler may be a third party's
+            scheduler = flow.served.service.scheduler
+            self._emit("scheduler-error", {"scheduler": scheduler, "error": f"{error!r:.200}"})
+            by_hash = rules._replace(choose=rules.choose_by_hash)
+            return self._table.settle(key, now, by_hash, long_pe_data)
+
+    def _settled(
+        self, flow: Flow, key: bytes, pe_data: bytes, payload: bytes, settled: Settled, now: int
+    ) -> Decision | None:
+        if settled.outcome is Outcome.STALE:
+            return None
+        if settled.outcome is Outcome.FULL:
+            return self._unrecorded(flow, key, Reason.TABLE_FULL)
+        if settled.template is None:
+            self._counts[Reason.NO_DEST.value] += 1
+            return Decision(0, "passed", Reason.NO_DEST)
+        matched = self._matched(key, settled.template, settled.epoch)
+        if settled.outcome is Outcome.MATCHED:
+            return matched
+        outcome = settled.outcome.value
+        self._counts[outcome] += 1
+        self._report(flow, outcome, pe_data, payload, settled, now)
+        return replace(matched, outcome=outcome)
+
+    def _matched(self, key: bytes, template: Template, epoch: int) -> Decision:
+        """Answer by a template; under an epoch, remember it until its refresh is due."""
+        good_until = template.refresh_at if epoch else 0
+        decision = Decision(
+            template.mark, "match", None, template.dest_id, False, good_until, epoch
+        )
+        if epoch:
+            self.cache.put(key, decision)
+        return decision
+
+    def _unrecorded(self, flow: Flow, key: bytes, reason: Reason) -> Decision:
+        """Place a dialog without a record: every worker computes the same server."""
+        placement = flow.served.placement
+        dest = placement.by_hash(key)
+        if dest is None:
+            self._counts[Reason.NO_DEST.value] += 1
+            return Decision(0, "passed", Reason.NO_DEST)
+        self._counts["unrecorded"] += 1
+        self._emit("table-full", {"why": reason.value, "service": flow.served.service})
+        return Decision(placement.rules.mark(dest.id), "unrecorded", reason, dest.id)
+
+    def _report(
+        self,
+        flow: Flow,
+        outcome: str,
+        pe_data: bytes,
+        payload: bytes,
+        settled: Settled,
+        now: int,
+    ) -> None:
+        """Tell of a new or moved template, with what the engine knows of its first datagram."""
+        assert settled.template is not None
+        template, service = settled.template, flow.served.service
+        self._emit(
+            f"template-{outcome}",
+            {
+                "pe_data": pe_data,
+                "client": flow.client,
+                "service": service,
+                "dest_id": template.dest_id,
+                "old_dest_id": settled.old_dest,
+                "mark": template.mark,
+                "scheduler": service.scheduler,
+                **self._facts(flow, payload, now),
+            },
+        )
+
+    def _facts(self, flow: Flow, payload: bytes, now: int) -> Mapping[str, Any]:
+        if not payload or not self._facts_budget(now):
+            return {}
+        try:
+            return dict(flow.served.engine.facts(payload))
+        except Exception as error:
+            engine = flow.served.service.engine
+            self._emit("engine-error", {"engine": engine, "error": f"{error!r:.200}"})
+            return {}
+
+
+def _holds(flow: Flow, template: Template) -> bool:
+    """Whether the template's dest may be kept, as far as this worker knows.
+
+    One chosen under a newer snapshot than ours is obeyed: it knows better.
+    """
+    rules = flow.served.placement.rules
+    return template.snapshot > rules.snapshot or rules.is_valid(template.dest_id)
