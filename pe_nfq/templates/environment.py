@@ -10,7 +10,6 @@ kills every process by SIGBUS); one map size for all openers, kept beside the
 table; killed readers keep their slots until `reader_check`.
 """
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +26,15 @@ MAX_READERS: Final = 1024
 #: Bytes of map a template may need at worst: a 255-byte key in table and index, pages half full.
 _BYTES_A_TEMPLATE: Final = 2048
 _SMALLEST_MAP: Final = 64 << 20
+
+#: What LMDB says of a file that it cannot make sense of.
+_DAMAGED: Final = (
+    lmdb.CorruptedError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+    lmdb.PageNotFoundError,
+    lmdb.IncompatibleError,
+)
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -51,52 +59,65 @@ def create(state_dir: Path, max_templates: int) -> tuple[Environment, Path | Non
     Raises TableError.
     """
     directory = state_dir / "templates"
+    wanted = max(_SMALLEST_MAP, max_templates * _BYTES_A_TEMPLATE)
     moved = None
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if directory.exists() and not _is_ours(directory):
             moved = _move_aside(directory)
-        directory.mkdir(mode=0o700, exist_ok=True)
-        _grow_map_size(directory, max(_SMALLEST_MAP, max_templates * _BYTES_A_TEMPLATE))
-        _write_atomically(directory / "identity", _identity())
+        _prepare(directory, wanted)
+        try:
+            return _open(directory), moved
+        except _DAMAGED:
+            # Ours, but a fresh table serves better than none. Any other failure (no memory,
+            # no space, not ours to read) says nothing against the table: it stays.
+            moved = _move_aside(directory)
+            _prepare(directory, wanted)
+            return _open(directory), moved
     except OSError as error:
         raise TableError(
             f"cannot use {state_dir}: {error.strerror}; give a writable state_dir on tmpfs"
         ) from None
-    try:
-        return _open(directory), moved
-    except TableError:
-        # Damaged although it is ours: a fresh table serves better than none.
-        moved = _move_aside(directory)
-        return create(state_dir, max_templates)[0], moved
+    except lmdb.Error as error:
+        raise TableError(f"cannot open the template table in {directory}: {error}") from None
 
 
 def attach(state_dir: Path, *, readonly: bool = False) -> Environment:
     """Open the table that a supervisor made. Raises TableError when there is none."""
     directory = state_dir / "templates"
-    if not _is_ours(directory):
-        raise TableError(f"no template table of this boot and version in {state_dir}")
-    return _open(directory, readonly=readonly)
+    try:
+        if not _is_ours(directory):
+            raise TableError(f"no template table of this boot and version in {state_dir}")
+        return _open(directory, readonly=readonly)
+    except (lmdb.Error, OSError) as error:
+        raise TableError(f"cannot open the template table in {directory}: {error}") from None
+
+
+def _prepare(directory: Path, map_size: int) -> None:
+    directory.mkdir(mode=0o700, exist_ok=True)
+    _grow_map_size(directory, map_size)
+    _write_atomically(directory / "identity", _identity())
 
 
 def _open(directory: Path, *, readonly: bool = False) -> Environment:
+    env = lmdb.open(
+        str(directory),
+        map_size=_map_size(directory),
+        max_dbs=len(DATABASES),
+        max_readers=MAX_READERS,
+        mode=0o600,
+        readonly=readonly,
+        create=not readonly,
+        sync=False,  # tmpfs: there is no disk to sync to
+        metasync=False,
+        writemap=False,
+        meminit=False,
+    )
     try:
-        env = lmdb.open(
-            str(directory),
-            map_size=int((directory / "map_size").read_text()),
-            max_dbs=len(DATABASES),
-            max_readers=MAX_READERS,
-            mode=0o600,
-            readonly=readonly,
-            create=not readonly,
-            sync=False,  # tmpfs: there is no disk to sync to
-            metasync=False,
-            writemap=False,
-            meminit=False,
-        )
         return Environment(env, directory)
-    except (lmdb.Error, OSError, ValueError) as error:
-        raise TableError(f"cannot open the template table in {directory}: {error}") from None
+    except lmdb.Error:
+        env.close()
+        raise
 
 
 def _identity() -> bytes:
@@ -119,15 +140,21 @@ def _move_aside(directory: Path) -> Path:
     return aside
 
 
+def _map_size(directory: Path) -> int:
+    """As kept beside the table; 0, which stands for what LMDB's own file says, without that."""
+    try:
+        return int((directory / "map_size").read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
 def _grow_map_size(directory: Path, wanted: int) -> None:
-    """Keep the map size beside the table; it only grows: a smaller map than the file is fatal."""
-    path = directory / "map_size"
-    known = int(path.read_text()) if path.exists() else 0
-    if wanted > known:
-        _write_atomically(path, str(wanted).encode())
+    """Keep the map size beside the table; it only grows, so that all openers fit the file."""
+    if wanted > _map_size(directory):
+        _write_atomically(directory / "map_size", str(wanted).encode())
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
     new = path.with_name(path.name + ".new")
     new.write_bytes(data)
-    os.replace(new, path)
+    new.replace(path)
