@@ -19,6 +19,8 @@ EVENTS_PER_SECOND: Final = 1000
 _PIPE_BUF: Final = 4096
 #: Longest text of one fact: a Call-ID that is longer is cut here, long before a log line is.
 _MAX_TEXT: Final = 300
+#: The same in a record that would not fit otherwise: hostile bytes grow sixfold in JSON.
+_SHORT_TEXT: Final = 60
 _PIPE_SIZE: Final = 1 << 20
 _F_SETPIPE_SZ: Final = 1031
 
@@ -57,9 +59,14 @@ class EventWriter:
         if not self._budget.take(self.now):
             self.lost += 1
             return
-        record = {"event": event, "worker": self._source}
-        record.update((name, _plain(value)) for name, value in facts.items())
-        self._lines.append(json.dumps(record).encode() + b"\n")
+        for longest in (_MAX_TEXT, _SHORT_TEXT):
+            record: dict[str, str | int] = {"event": event, "worker": self._source}
+            record.update((name, _plain(value, longest)) for name, value in facts.items())
+            line = json.dumps(record).encode() + b"\n"
+            if len(line) <= _PIPE_BUF:
+                self._lines.append(line)
+                return
+        self.lost += 1
 
     def flush(self) -> None:
         """Write what was emitted, as far as the pipe takes it."""
@@ -119,7 +126,8 @@ class EventReader:
             data = self._rest + os.read(self.fd, _PIPE_SIZE)
         except BlockingIOError:
             return
-        *lines, self._rest = data.split(b"\n")
+        *lines, rest = data.split(b"\n")
+        self._rest = rest[-_PIPE_BUF:]  # no record is longer
         for line in lines:
             try:
                 record = json.loads(line)
@@ -140,9 +148,10 @@ def _try_to_grow(fd: int) -> None:
         return
 
 
-def _plain(value: Any) -> str | int:
+def _plain(value: Any, longest: int) -> str | int:
     if isinstance(value, int):
-        return value
+        # Beyond 64 bits it is no fact; Python refuses to print really long ones.
+        return value if value.bit_length() < 64 else f"{value:#x}"[:longest]
     if isinstance(value, bytes):
-        return value[:_MAX_TEXT].decode("latin-1")
-    return str(value)[:_MAX_TEXT]
+        return value[:longest].decode("latin-1")
+    return str(value)[:longest]
