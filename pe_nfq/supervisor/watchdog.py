@@ -33,21 +33,23 @@ class Reading(NamedTuple):
 
 
 class Watchdog:
-    """Remembers how often in a row each worker looked bad."""
+    """Remembers how often in a row each worker looked bad, or was in one state of the lock."""
 
     def __init__(self) -> None:
         self._verdicts: dict[int, int] = {}
         self._strikes: dict[int, int] = {}
+        #: (since, ticks) of the lock state, by slot.
+        self._lock: dict[int, tuple[int, int]] = {}
 
     def forget(self, slot: int) -> None:
         """A new process serves this slot."""
-        self._verdicts.pop(slot, None)
-        self._strikes.pop(slot, None)
+        for memory in (self._verdicts, self._strikes, self._lock):
+            memory.pop(slot, None)
 
     def judge(self, now: int, readings: Iterable[Reading]) -> dict[int, str]:
         """The slots to kill, with the reason."""
         readings = list(readings)
-        guilty = _lock_holders(now, readings)
+        guilty = self._lock_holders(now, readings)
         # Who waits for the lock is the victim of whoever holds it.
         waiting = {r.slot for r in readings if r.lock_state == WAITING}
         for reading in readings:
@@ -62,15 +64,24 @@ class Watchdog:
         silent = reading.queued > 0 and self._verdicts.get(reading.slot) == reading.verdicts
         return silent or now - reading.beat > BEAT_LIMIT
 
+    def _lock_holders(self, now: int, readings: list[Reading]) -> dict[int, str]:
+        """Who holds the write lock too long.
 
-def _lock_holders(now: int, readings: list[Reading]) -> dict[int, str]:
-    """Who holds the write lock too long.
+        A worker can be stopped after it got the lock and before it could say
+        so: then all seem to wait, and it is the one that has waited longest.
+        """
+        late = [r for r in readings if self._is_late(now, r)]
+        holders = [r for r in late if r.lock_state == HOLDING]
+        if not holders and not any(r.lock_state == HOLDING for r in readings):
+            holders = sorted(late, key=lambda r: r.lock_since)[:1]
+        return {r.slot: f"held the write lock for {now - r.lock_since} ms" for r in holders}
 
-    A worker can be stopped after it got the lock and before it could say so:
-    then all seem to wait, and it is the one that has waited longest.
-    """
-    late = [r for r in readings if r.lock_state and now - r.lock_since > HANG_LIMIT]
-    holders = [r for r in late if r.lock_state == HOLDING]
-    if not holders and not any(r.lock_state == HOLDING for r in readings):
-        holders = sorted(late, key=lambda r: r.lock_since)[:1]
-    return {r.slot: f"held the write lock for {now - r.lock_since} ms" for r in holders}
+    def _is_late(self, now: int, reading: Reading) -> bool:
+        """In one state of the lock too long, by clock and by ticks: a pause has few of these."""
+        if not reading.lock_state:
+            self._lock.pop(reading.slot, None)
+            return False
+        since, ticks = self._lock.get(reading.slot, (0, 0))
+        ticks = ticks + 1 if since == reading.lock_since else 1
+        self._lock[reading.slot] = reading.lock_since, ticks
+        return ticks >= _STRIKES and now - reading.lock_since > HANG_LIMIT
