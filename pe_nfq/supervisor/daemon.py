@@ -61,7 +61,7 @@ class Supervisor:
         table, thread = self._open_table(), Thread("table")
         self._events = EventReader(config.state_dir)
         loop.add_reader(self._events.fd, self._events.read, self._chronicle.record)
-        steering = make_steering(config.steering, Settings.of(config))
+        steering = make_steering(config.steering.value, Settings.of(config))
         self._services = Services(table, thread, steering, self._tell)
         self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
         self._crew = Crew(

@@ -40,6 +40,7 @@ class Services:
         self._tell = tell
         self._one_at_a_time = asyncio.Lock()
         self._gone: tuple[RealServer, ...] = ()
+        self._warned: set[str] = set()
         self.snapshot: Snapshot | None = None
 
     async def apply(self, config: Config, followed: Callable[[int], bool]) -> Snapshot:
@@ -88,8 +89,9 @@ class Services:
         report: Report = await self._steering_thread.run(self._steering.apply, snapshot, gone)
         for change in report.changes:
             self._tell("steering", change=change)
-        for warning in report.warnings:
+        for warning in set(report.warnings) - self._warned:
             self._tell("steering-warning", warning=warning)
+        self._warned = set(report.warnings)
 
     def _tell_services(self, old: Snapshot | None, new: Snapshot) -> None:
         before = {} if old is None else {d.id: d for s in old.services for d in s.dests}
