@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from pe_nfq.model import Reason
+from pe_nfq.registry import Registry
 
 #: The version of the `Engine` contract below; an engine states the one it was written for.
 API_VERSION: Final = 1
-#: As in the kernel: IP_VS_PENAME_MAXLEN.
-MAX_NAME: Final = 16
 
 
 class Engine(Protocol):
@@ -45,5 +44,23 @@ class Engine(Protocol):
         return {}
 
     def show(self, pe_data: bytes) -> str:
-        """`pe_data` for people (kernel: `show_pe_data`): printable, escaped by the caller's rules."""
+        """`pe_data` for people (kernel: `show_pe_data`); the caller escapes what it shows."""
         return pe_data.decode("ascii", "backslashreplace")
+
+
+_REGISTRY: Final = Registry[Engine](
+    kind="engine",
+    group="pe_nfq.engines",
+    api_version=API_VERSION,
+    methods=("key", "facts", "show"),
+)
+
+
+def load_engine(name: str) -> Engine:
+    """The engine `name`; one object a process. Raises RegistryError."""
+    return _REGISTRY.load(name)
+
+
+def engine_names() -> tuple[str, ...]:
+    """The names of all installed engines, sorted."""
+    return _REGISTRY.names()

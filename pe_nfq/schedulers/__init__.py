@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from pe_nfq.model import RealServer
+from pe_nfq.registry import Registry
 
 #: The version of the `Scheduler` contract below.
 API_VERSION: Final = 1
@@ -51,5 +52,23 @@ class Scheduler(Protocol):
     def changed(
         self, state: bytes, old: tuple[RealServer, ...], new: tuple[RealServer, ...]
     ) -> bytes:
-        """The state after dests were added, removed or re-weighted (kernel: add_dest, del_dest, upd_dest)."""
+        """The state after dests changed (kernel: add_dest, del_dest, upd_dest)."""
         return state
+
+
+_REGISTRY: Final = Registry[Scheduler](
+    kind="scheduler",
+    group="pe_nfq.schedulers",
+    api_version=API_VERSION,
+    methods=("choose", "changed"),
+)
+
+
+def load_scheduler(name: str) -> Scheduler:
+    """The scheduler `name`; one object a process. Raises RegistryError."""
+    return _REGISTRY.load(name)
+
+
+def scheduler_names() -> tuple[str, ...]:
+    """The names of all installed schedulers, sorted."""
+    return _REGISTRY.names()
