@@ -106,8 +106,8 @@ def mask(value: Any, seen: Seen) -> bytes:
     bits = full_mask(seen)
     if bits == 32 and isinstance(value, str) and "." in value:
         return _dotted_mask(value)
-    digits = str(value) if isinstance(value, str) else show(value)
-    if isinstance(value, bool) or not re.fullmatch("[0-9]{1,3}", digits) or int(digits) > bits:
+    digits = value if isinstance(value, str) else show(value)
+    if not re.fullmatch("[0-9]{1,3}", digits) or int(digits) > bits:
         dotted = ' or a mask like "255.255.255.0"' if bits == 32 else ""
         raise OptionError(f"{show(value)} is not a prefix length from 0 to {bits}{dotted}")
     prefix = int(digits)

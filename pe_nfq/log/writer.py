@@ -22,6 +22,8 @@ MAX_WAITING: Final = 10_000
 _CHUNK: Final = select.PIPE_BUF
 #: How soon the thread notices that it shall end while the output takes nothing.
 _POLL_MS: Final = 100
+#: An output that polls as writable and is not must not keep a CPU busy.
+_RETRY: Final = 0.01
 _REPORT_EVERY: Final = 1.0
 
 
@@ -106,16 +108,17 @@ class LogWriter:
         rest = memoryview(line)
         while rest:
             left = self._give_up_at - time.monotonic()
-            if not self._poll.poll(max(0, min(_POLL_MS, left * 1000))):
-                if left <= 0:
-                    return False
-                continue
+            written = 0
             try:
-                rest = rest[os.write(self._fd, rest[:_CHUNK]) :]
+                if self._poll.poll(max(0, min(_POLL_MS, left * 1000))):
+                    written = os.write(self._fd, rest[:_CHUNK])
             except BlockingIOError:  # non-blocking, and filled by another since the poll
-                continue
+                time.sleep(_RETRY)
             except OSError:
                 return False
+            if not written and left <= 0:
+                return False
+            rest = rest[written:]
         return True
 
     def _lose(self, event: str) -> None:

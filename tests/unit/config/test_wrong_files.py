@@ -90,6 +90,11 @@ TOP = (
         "standby_queue: 103 is a worker's queue; choose one outside 100 to 103",
     ),
     Case(
+        "standby-is-the-first-workers-queue",
+        file("queue = 100\nstandby_queue = 100"),
+        "standby_queue: 100 is a worker's queue; choose one outside 100 to 100",
+    ),
+    Case(
         "no-room-for-the-standby",
         file("queue = 0"),
         "standby_queue: not given, and by default -1 is not a whole number from 0 to 65535",
