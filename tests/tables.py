@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.placement import carry
@@ -47,13 +48,13 @@ def dest(number: int, weight: int = 1, upper: int = 0, lower: int = 0) -> RealSe
     return RealServer(number, Endpoint(bytes([192, 0, 2, number]), 5060), weight, upper, lower)
 
 
-def first_dest(table: Table, number: int = 1, **changes: object) -> Rules:
+def first_dest(table: Table, number: int = 1, **changes: Any) -> Rules:
     """Rules that know one dest and place everything there; `changes` replace fields."""
     chosen = dest(number)
     rules = Rules(
         snapshot=int(table.cells[1]),
         timeout=60,
-        max_templates=1000,
+        max_templates=10_000,
         is_valid=lambda id_: id_ == number,
         choose=lambda key, counts, state: (chosen, state),
         choose_by_hash=lambda key, counts, state: (chosen, state),
@@ -67,7 +68,7 @@ def services(
     dests: Callable[[Ids], tuple[RealServer, ...]],
     max_templates: int = 1000,
     endpoint: Endpoint = VIP,
-    **facts: object,
+    **facts: Any,
 ) -> Callable[[int, Ids], Snapshot]:
     """What `publish` builds from: one service whose dests `dests(ids)` gives."""
 
@@ -76,7 +77,7 @@ def services(
             id=ids.service_id(f"udp {endpoint}"),
             endpoint=endpoint,
             dests=dests(ids),
-            **facts,  # type: ignore[arg-type]
+            **facts,
         )
         return Snapshot(number, MARK_BASE, max_templates, (service,))
 

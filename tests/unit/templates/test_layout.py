@@ -29,7 +29,7 @@ LMDB_MAX_KEY = 511
 
 @given(st.tuples(u32, u32, u32, u32, u32, u64, u64, u64, st.binary(max_size=2000)))
 def test_a_template_survives_encoding(fields: tuple[int, ...]) -> None:
-    """decode is the inverse of encode, for every value of every field."""
+    """`decode` is the inverse of encode, for every value of every field."""
     template = Template(*fields)  # type: ignore[arg-type]
     assert Template.decode(template.encode()) == template
 
