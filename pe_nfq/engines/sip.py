@@ -7,8 +7,8 @@ are in `pe_nfq.packet.callid`.
 from collections.abc import Mapping
 
 from pe_nfq.engines import API_VERSION, Engine
+from pe_nfq.escape import show_bytes
 from pe_nfq.packet.callid import scan_call_id
-from pe_nfq.packet.printable import printable
 from pe_nfq.packet.sip import SIP
 
 
@@ -27,13 +27,13 @@ class SipEngine(Engine):
         method, status, cseq = message.method, message.status, message.cseq
         facts: dict[str, str | int] = {}
         if method is not None:
-            facts["method"] = printable(method)
+            facts["method"] = show_bytes(method)
         if status is not None:
             facts["status"] = status
         if cseq is not None:
-            facts["cseq"] = printable(cseq)
+            facts["cseq"] = show_bytes(cseq)
         return facts
 
     def show(self, pe_data: bytes) -> str:
         """The Call-ID as text that is safe to print."""
-        return printable(pe_data)
+        return show_bytes(pe_data, limit=None)

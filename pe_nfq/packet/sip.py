@@ -20,7 +20,7 @@ from scapy.fields import Field, StrField
 from scapy.layers.inet import UDP
 from scapy.packet import Packet, bind_bottom_up, bind_layers
 
-from pe_nfq.packet.printable import printable
+from pe_nfq.escape import show_bytes
 from pe_nfq.packet.sip_header import BLANKS, COMPACT_FORMS, FULL_NAMES, Header
 
 PORT: Final = 5060
@@ -150,10 +150,11 @@ class SIP(Packet):  # type: ignore[misc]
     @property
     def content_length(self) -> int | None:
         """Content-Length, when it is a number."""
-        value = self.header(b"Content-Length")
-        if value is None or not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
-            return None
-        return int(value)
+        for header in self.named(b"Content-Length"):
+            value = header.value
+            believed = value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS
+            return int(value) if believed else None
+        return None
 
     def hashret(self) -> bytes:
         """What a request and its responses have in common, for ``sr()``."""
@@ -172,7 +173,7 @@ class SIP(Packet):  # type: ignore[misc]
     def mysummary(self) -> str:
         """The start line and the Call-ID, safe to print."""
         start_line = self.getfieldval("start_line") or _start_line_of(self)
-        return f"SIP {printable(start_line.strip())} {printable(self.call_id or b'')}".rstrip()
+        return f"SIP {show_bytes(start_line.strip())} {show_bytes(self.call_id or b'')}".rstrip()
 
 
 def _split(message: bytes) -> tuple[bytes, list[Header], bytes, bytes]:
