@@ -54,6 +54,12 @@ _HOST: Final = {
     "net/ipv6/conf/default/accept_dad": 0,
     "net/ipv6/conf/default/dad_transmits": 0,
 }
+#: A switch does not look into IP. Where br_netfilter is loaded, every new namespace has it on.
+_NO_BRIDGE_NETFILTER: Final = """
+for file in /proc/sys/net/bridge/bridge-nf-call-*; do
+    [ ! -e "$file" ] || echo 0 > "$file"
+done
+"""
 _DIRECTOR: Final = {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1}
 #: A server keeps silent about the VIP on its lo (IPv6 is: it answers for an interface's own only).
 _SERVER: Final = {"net/ipv4/conf/all/arp_ignore": 1, "net/ipv4/conf/all/arp_announce": 2}
@@ -157,6 +163,7 @@ class Lab:
         self.lan = Namespace(f"{self.name}-lan", self.directory)
         # no learning delay, no multicast filter: neighbour discovery works from the first packet
         self.lan.ip("link add br0 type bridge forward_delay 0 mcast_snooping 0", "link set br0 up")
+        self.lan.run(["sh", "-ec", _NO_BRIDGE_NETFILTER])
         self.director = Node(self, "director", "1")
         self.director.sysctl(_DIRECTOR)
         self.clients = [Client(self, f"client{n}", f"{10 + n}") for n in range(1, clients + 1)]
