@@ -11,6 +11,7 @@ from pe_nfq.nfqueue import COPY_RANGE
 from tests.bench import datagrams, rig
 from tests.bench.rig import Rig, Sample
 from tests.lab import requirements
+from tests.lab.arguments import positive
 from tests.lab.network import Lab
 
 _C, _WORKER = "C null verdict", "pe-nfq worker"
@@ -104,9 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/bench",
         description="A worker beside a C program on the same netfilter queue: medians (min-max).",
     )
-    parser.add_argument("--rounds", type=int, default=5, help="default 5")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a run (default 2)")
-    parser.add_argument("--dialogs", type=int, default=2000, help="Call-IDs (default 2000)")
+    parser.add_argument("--rounds", type=positive, default=5, help="default 5")
+    parser.add_argument("--seconds", type=positive, default=2, help="of a run (default 2)")
+    parser.add_argument("--dialogs", type=positive, default=2000, help="Call-IDs (default 2000)")
     parser.add_argument("--row", action="append", choices=list(rig.ROWS), help="only this; repeat")
     parser.add_argument("--ipv6", action="store_true", help="IPv6 instead of IPv4")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -9,14 +9,15 @@ from typing import Final, NamedTuple
 
 from tests.lab import network, requirements, sipp
 from tests.lab.analysis import call_ids
+from tests.lab.arguments import positive
 from tests.lab.daemon import PeNfq
 from tests.lab.network import Lab
 from tests.lab.pcap import Seen
 from tests.lab.sipp import Caller, Calls, Statistics
 from tests.lab.traffic import Traffic, watch
 
-#: Seconds between looks at the calls: as often as SIPp says how far it is.
-_PROGRESS: Final = 0.5
+#: Seconds between two states of the progress line.
+_PROGRESS: Final = 1.0
 
 
 class Result(NamedTuple):
@@ -46,11 +47,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if reason := requirements.missing():
         print(f"demo: {reason}", file=sys.stderr)
         return 2
-    if args.remove:
-        network.remove(args.remove)
-        return 0
     try:
-        return _run(args)
+        return _remove(args.remove) if args.remove else _run(args)
     except (RuntimeError, OSError) as error:  # TimeoutError is an OSError
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -70,12 +68,22 @@ def _run(args: argparse.Namespace) -> int:
         with watch(lab) as traffic:
             statistics = _call(Caller(lab.client, calls), calls.count)
         result = _judge(calls.count, statistics, traffic)
+        rows = traffic_rows(traffic.entered(), traffic.received())
         if args.keep:
             stack.pop_all()
             _print_kept(lab, daemon)
-    print(table(traffic_rows(traffic.entered(), traffic.received())))
+    print(table(rows))
     print(result)
     return 0 if result.is_good else 1
+
+
+def _remove(name: str) -> int:
+    kept = network.kept()
+    if name not in kept:
+        print(f"demo: no lab {name!r} is kept; kept: {', '.join(kept) or 'none'}", file=sys.stderr)
+        return 2
+    network.remove(name)
+    return 0
 
 
 def _call(caller: Caller, count: int) -> Statistics:
@@ -124,9 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         description="SIP calls from one ip:port, spread over real servers, in network namespaces.",
         epilog="example: scripts/demo --calls 500 --rate 100",
     )
-    parser.add_argument("--calls", type=_positive, default=200, help="how many (default 200)")
-    parser.add_argument("--rate", type=_positive, default=50, help="calls a second (default 50)")
-    parser.add_argument("--servers", type=_positive, default=3, help="real servers (default 3)")
+    parser.add_argument("--calls", type=positive, default=200, help="how many (default 200)")
+    parser.add_argument("--rate", type=positive, default=50, help="calls a second (default 50)")
+    parser.add_argument("--servers", type=positive, default=3, help="real servers (default 3)")
     parser.add_argument("--ipv6", action="store_true", help="IPv6 instead of IPv4")
     parser.add_argument(
         "--keep", action="store_true", help="leave the lab standing, to look around"
@@ -135,12 +143,6 @@ def _parser() -> argparse.ArgumentParser:
         "--remove", metavar="LAB", help="remove a lab that was kept, and do no more"
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return int(text)
 
 
 if __name__ == "__main__":

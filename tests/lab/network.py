@@ -129,7 +129,7 @@ class Lab:
         self.vip_mode = vip
         self.keep = keep
         self.nodad = "nodad" if family == 6 else ""
-        self.name = f"{namespace.PREFIX}-{'kept' if keep else ''}{os.getpid()}-{next(_numbers)}"
+        self.name = f"{namespace.PREFIX}{'-kept' if keep else ''}-{os.getpid()}-{next(_numbers)}"
         self.nodes: list[Node] = []
         self._counts = (clients, servers)
         self._stack = contextlib.ExitStack()
@@ -191,6 +191,12 @@ def remove(name: str) -> None:
         namespace.remove(role)
     for directory in _DIRECTORIES.glob(f"{name}-*"):
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def kept() -> list[str]:
+    """The labs that stand because they were made with `keep`."""
+    roles = namespace.names(f"{namespace.PREFIX}-kept")
+    return sorted({name.rpartition("-")[0] for name in roles})
 
 
 def remove_leftovers() -> None:

@@ -14,5 +14,5 @@ def test_a_name_is_left_over_when_its_process_is_gone() -> None:
 
     assert is_left_over(f"pelab-{ended.pid}-1-director")
     assert not is_left_over(f"pelab-{os.getpid()}-1-director")
-    assert not is_left_over(f"pelab-kept{ended.pid}-1-director")
+    assert not is_left_over(f"pelab-kept-{ended.pid}-1-director")
     assert not is_left_over(f"other-{ended.pid}-1-director")
