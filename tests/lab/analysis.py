@@ -11,11 +11,16 @@ Identity = tuple[str, bytes]
 
 def split(received: Mapping[str, Iterable[Seen]]) -> dict[bytes, list[str]]:
     """The Call-IDs that more than one real server received -> the names of those servers."""
+    return {call_id: names for call_id, names in placed(received).items() if len(names) > 1}
+
+
+def placed(received: Mapping[str, Iterable[Seen]]) -> dict[bytes, list[str]]:
+    """The Call-IDs that were received -> the names of the real servers that received them."""
     servers: dict[bytes, list[str]] = {}
     for name, datagrams in received.items():
         for call_id in call_ids(datagrams):
             servers.setdefault(call_id, []).append(name)
-    return {call_id: names for call_id, names in servers.items() if len(names) > 1}
+    return servers
 
 
 def lost(entered: Iterable[Seen], received: Mapping[str, Iterable[Seen]]) -> Counter[Identity]:

@@ -40,10 +40,15 @@ class PeNfq:
         self._top = {"state_dir": str(lab.directory / "state"), **(top or {})}
         self._service = {"scheduler": "rr", "timeout": 60, **(service or {})}
         self.config = lab.directory / "pe-nfq.toml"
-        self.configure(weights or [1] * len(lab.servers))
+        self.configure(weights)
 
-    def configure(self, weights: Sequence[int]) -> None:
-        """Write the configuration; a server beyond the end of `weights` is left out of it."""
+    def configure(self, weights: Sequence[int] = (), **service: str | int | bool) -> None:
+        """Write the configuration; a server beyond the end of `weights` is left out of it.
+
+        Without `weights` each has 1. `service` are options of the service, from now on.
+        """
+        self._service |= service
+        weights = weights or [1] * len(self._lab.servers)
         servers = zip(self._lab.servers, weights, strict=False)
         self.config.write_text(
             toml(
@@ -75,6 +80,23 @@ class PeNfq:
         lines = self.process.out.read_text().splitlines(keepends=True)
         events = [json.loads(line) for line in lines if line.endswith("\n")]
         return [event for event in events if name in ("", event["event"])]
+
+    def listing(self, *options: str) -> str:
+        """What `pe-nfq list` prints."""
+        return self._lab.director.run(
+            [str(_PE_NFQ), "list", "-c", str(self.config), *options]
+        ).stdout
+
+    def templates(self) -> list[dict[str, Any]]:
+        """The live templates, as `pe-nfq list` has them."""
+        return [json.loads(line) for line in self.listing("--templates", "--json").splitlines()]
+
+    def queued(self) -> dict[int, int]:
+        """How many datagrams each netfilter queue of the director has taken so far."""
+        path = "/proc/net/netfilter/nfnetlink_queue"
+        rows = [line.split() for line in self._lab.director.run(["cat", path]).stdout.splitlines()]
+        # the last but one column numbers what is queued (kernel: nfqnl seq_show)
+        return {int(row[0]): int(row[-2]) for row in rows}
 
     def worker_pid(self, queue: int) -> int:
         """The process that serves `queue` now. Raises LookupError."""

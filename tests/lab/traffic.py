@@ -16,6 +16,9 @@ from tests.lab.waiting import wait_quiet
 
 #: KiB of capture buffer: seconds of traffic at the rates of the lab.
 _BUFFER: Final = "16384"
+#: Bytes of a frame, above the LAN's MTU. The buffer has slots of this size: with tcpdump's
+#: own, 256 KiB, it holds 64 frames, and a burst does not fit.
+_SNAP_LENGTH: Final = "1600"
 _numbers = itertools.count(1)
 
 
@@ -62,6 +65,10 @@ class Traffic:
         """The Call-IDs that several real servers received."""
         return analysis.split(self.received())
 
+    def placed(self) -> dict[bytes, list[str]]:
+        """The real servers that received each Call-ID."""
+        return analysis.placed(self.received())
+
     def lost(self) -> Counter[analysis.Identity]:
         """The datagrams that entered the director and reached no real server."""
         return analysis.lost(self.entered(), self.received())
@@ -91,6 +98,7 @@ def _command(path: Path, vip: str) -> list[str]:
     # no port in the filter: later fragments of a datagram have none. -Z: tcpdump gives up root,
     # and with it the right to write here, unless told not to
     return [
-        *("tcpdump", "-i", "eth0", "-Q", "in", "-n", "-s", "0", "-B", _BUFFER, "-Z", "root"),
-        *("--immediate-mode", "--packet-buffered", "-w", str(path), "dst", "host", vip),
+        *("tcpdump", "-i", "eth0", "-Q", "in", "-n", "-s", _SNAP_LENGTH, "-B", _BUFFER),
+        *("-Z", "root", "--immediate-mode", "--packet-buffered"),
+        *("-w", str(path), "dst", "host", vip),
     ]

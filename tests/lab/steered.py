@@ -1,0 +1,88 @@
+"""pe-nfq at work in a lab: recorders on all servers, one watch over everything that is sent."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from tests.lab.daemon import Options, PeNfq
+from tests.lab.network import Client, Family, Lab, Node, VipMode
+from tests.lab.traffic import Traffic, watch
+from tests.lab.waiting import wait_until
+
+#: Nobody listens there (RFC 863); the answer to a datagram tells that the way is known.
+_DISCARD: Final = 9
+
+
+class Steered(NamedTuple):
+    """A lab, the daemon that steers in it, and the traffic since the beginning."""
+
+    lab: Lab
+    daemon: PeNfq
+    traffic: Traffic
+
+    def send(
+        self, payloads: Sequence[bytes], *, client: Client | None = None, src_port: int = 5060
+    ) -> None:
+        """Send from one ip:port to the service, and wait until all has arrived somewhere."""
+        (client or self.lab.client).send(payloads, src_port=src_port)
+        self.traffic.settle()
+
+    def placed(self, call_ids: Sequence[bytes]) -> dict[bytes, list[str]]:
+        """Which servers received datagrams of these calls."""
+        placed = self.traffic.placed()
+        return {call_id: placed.get(call_id, []) for call_id in call_ids}
+
+    def last_servers(self, call_ids: Sequence[bytes]) -> dict[bytes, str]:
+        """The server that received the newest datagram of each call. Raises KeyError."""
+        received = self.traffic.received()
+        newest = sorted(
+            (seen.time, role, seen.call_id) for role in received for seen in received[role]
+        )
+        roles = {call_id: role for _, role, call_id in newest}
+        return {call_id: roles[call_id] for call_id in call_ids}
+
+    def where_is(self, payload: bytes) -> tuple[str, ...]:
+        """The servers that received a datagram with this payload, once for each time."""
+        received = self.traffic.received()
+        return tuple(
+            role for role in received for seen in received[role] if seen.payload == payload
+        )
+
+
+@contextlib.contextmanager
+def steer(
+    *,
+    family: Family = 4,
+    vip: VipMode = "local",
+    servers: int = 3,
+    clients: int = 1,
+    workers: int = 2,
+    service: Options | None = None,
+) -> Iterator[Steered]:
+    """A lab with pe-nfq at work, all in it listening and known to its neighbours."""
+    with contextlib.ExitStack() as stack:
+        lab = stack.enter_context(Lab(family=family, vip=vip, servers=servers, clients=clients))
+        for server in lab.servers:
+            stack.enter_context(server.record())
+        meet(lab)
+        daemon = PeNfq(lab, top={"workers": workers}, service=service)
+        traffic = stack.enter_context(watch(lab))
+        stack.enter_context(daemon)
+        yield Steered(lab, daemon, traffic)
+
+
+def meet(lab: Lab) -> None:
+    """Have all resolve their next hops: a burst to an unknown neighbour is cut by the kernel."""
+    for client in lab.clients:
+        _resolve(client, lab.vip, lab.vip if lab.vip_mode == "local" else lab.director.address)
+    for server in lab.servers:
+        _resolve(lab.director, server.address, server.address)
+
+
+def _resolve(node: Node, address: str, next_hop: str) -> None:
+    with node.socket(node.address) as probe:
+        probe.sendto(b"", (address, _DISCARD))
+    wait_until(
+        lambda: "lladdr" in node.run(["ip", "neighbour", "show", "to", next_hop]).stdout,
+        f"{next_hop} as a neighbour of {node.role}",
+    )
