@@ -1,0 +1,175 @@
+"""`pe-nfq rules`: load, show, check and unload the netfilter rules."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from pe_nfq.config import load as load_config
+from pe_nfq.errors import RulesError
+from pe_nfq.marks import DEFAULT_MARK_BASE
+from pe_nfq.model import Endpoint
+from pe_nfq.netfilter import backend, obstacles
+from pe_nfq.netfilter.check import check, report, report_json, worst
+from pe_nfq.netfilter.ruleset import DEFAULT_QUEUE, RuleSet
+
+_DEFAULT_PORT: Final = 5060
+_FAMILIES: Final = {"4": (4,), "6": (6,), "both": (4, 6)}
+
+_EPILOG: Final = """\
+examples:
+  pe-nfq rules load -c /etc/pe-nfq.toml            all from the daemon's configuration
+  pe-nfq rules load --vip 203.0.113.10 --dry-run   what would be fed to which command
+  pe-nfq rules check -c /etc/pe-nfq.toml           0 ok, 1 a warning, 2 a failure
+  pe-nfq rules unload                              nothing of ours remains
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "rules",
+        help="load, show, check or unload the netfilter rules",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("action", choices=tuple(_ACTIONS))
+    what = parser.add_argument_group("what the rules are for (-c, or the others)")
+    what.add_argument("-c", "--config", type=Path, metavar="FILE", help="the daemon's file")
+    what.add_argument("--vip", action="append", default=[], metavar="ADDR", type=_address)
+    what.add_argument("--port", type=_port, metavar="N", help=f"of --vip; {_DEFAULT_PORT}")
+    what.add_argument("--service", action="append", default=[], metavar="ADDR:PORT", type=_service)
+    what.add_argument(
+        "--server",
+        action="append",
+        default=[],
+        metavar="ADDR",
+        type=_address,
+        help="a real server whose replies, from its own address, pass this director",
+    )
+    what.add_argument("--queue", type=_number, metavar="Q", help="first worker's; 5060")
+    what.add_argument("--workers", type=_number, metavar="N", help="a queue each; 1")
+    what.add_argument("--standby-queue", type=_number, metavar="Q", help="first worker's - 1")
+    what.add_argument("--mark-base", type=_number, metavar="MARK", help=f"{DEFAULT_MARK_BASE:#x}")
+    what.add_argument("--steering", choices=("route", "mark"), help="both: the same rules")
+    how = parser.add_argument_group("how")
+    how.add_argument("--family", choices=tuple(_FAMILIES), default="both", help="of the services")
+    how.add_argument("--backend", choices=("auto", *backend.NAMES), default="auto")
+    how.add_argument("--dry-run", action="store_true", help="print what would be done")
+    how.add_argument("--force", action="store_true", help="load though a firewall would block it")
+    how.add_argument("--json", action="store_true", help="of check")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it. Raises PeNfqError."""
+    return _ACTIONS[args.action](args)
+
+
+def _load(args: argparse.Namespace) -> int:
+    rules = _rules(args)
+    with backend.Exclusive():
+        chosen = backend.choose(args.backend, rules)
+        if not args.force:
+            obstacles.refuse(rules)
+        if args.dry_run:
+            print(*chosen.load(rules), sep="\n")
+            print(*backend.planned_unload(backend.leftovers(chosen, rules)), sep="\n", end="")
+            return 0
+        backend.load(chosen, rules)
+    print(f"loaded with {chosen.name}: {', '.join(f'udp {service}' for service in rules.services)}")
+    return 0
+
+
+def _unload(args: argparse.Namespace) -> int:
+    with backend.Exclusive():
+        victims = [v for v in backend.everything() if args.backend in ("auto", v[0].name)]
+        if args.dry_run:
+            print(*backend.planned_unload(victims), sep="\n")
+            return 0
+        backend.retire(victims)
+    print("unloaded" if victims else "nothing was loaded")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    lines = [line for holder in backend.holders() for line in holder.show()]
+    print(*lines or ["nothing is loaded"], sep="\n")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    items = check(_rules(args))
+    print(report_json(items) if args.json else report(items))
+    return worst(items)
+
+
+_ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "load": _load,
+    "show": _show,
+    "check": _check,
+    "unload": _unload,
+}
+
+
+def _rules(args: argparse.Namespace) -> RuleSet:
+    facts = dict(_from_config(args) if args.config else _from_options(args))
+    wanted = _FAMILIES[args.family]
+    services = facts.pop("services")
+    kept = tuple(service for service in services if service.family in wanted)
+    if services and not kept:
+        raise RulesError(f"--family {args.family}: no service has an address of that family")
+    return RuleSet(services=kept, servers=tuple(args.server), **facts)
+
+
+def _from_config(args: argparse.Namespace) -> Mapping[str, Any]:
+    for option in ("vip", "port", "service", "queue", "workers", "standby_queue", "mark_base"):
+        if getattr(args, option) not in (None, []):
+            name = option.replace("_", "-")
+            raise RulesError(f"--{name}: the file given by -c says this; leave one of them out")
+    config = load_config(args.config)
+    return {
+        "services": tuple(service.endpoint for service in config.services),
+        "queue": config.queue,
+        "workers": config.workers,
+        "standby_queue": config.standby_queue,
+        "mark_base": config.mark_base,
+    }
+
+
+def _from_options(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    port = _DEFAULT_PORT if args.port is None else args.port
+    yield "services", (*(Endpoint(vip, port) for vip in args.vip), *args.service)
+    queue = DEFAULT_QUEUE if args.queue is None else args.queue
+    yield "queue", queue
+    yield "workers", 1 if args.workers is None else args.workers
+    # Below the workers' queues, so that adding a worker does not move it.
+    yield "standby_queue", queue - 1 if args.standby_queue is None else args.standby_queue
+    yield "mark_base", DEFAULT_MARK_BASE if args.mark_base is None else args.mark_base
+
+
+def _address(text: str) -> bytes:
+    try:
+        return ip_address(text).packed
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from None
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port of 1 to 65535")
+    return int(text)
+
+
+def _service(text: str) -> Endpoint:
+    try:
+        return Endpoint.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

@@ -1,0 +1,9 @@
+"""The netfilter rules that lead datagrams to the workers.
+
+The rules themselves are in `rules/`, with the reason for each line. `ruleset`
+says what they are filled in with, `template` fills them in, `save` reads what
+iptables has, `xtables` and `nft` plan what to feed to which command, `backend`
+chooses among these by trying, `drain` waits for queues. `firewall` finds what
+untracked SIP would break, in what `firewall_xtables` and `firewall_nft` read;
+`check` looks at everything. Only `command` runs anything.
+"""
