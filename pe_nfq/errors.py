@@ -27,3 +27,7 @@ class SteeringError(PeNfqError):
 
 class RulesError(PeNfqError):
     """Netfilter rules cannot be loaded, or would block traffic."""
+
+
+class CaptureError(PeNfqError):
+    """A capture file cannot be read, or is damaged."""

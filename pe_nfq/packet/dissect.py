@@ -19,13 +19,13 @@ from pe_nfq.model import Datagram, Endpoint, Reason
 MAX_EXTENSION_HEADERS: Final = 8
 
 _UDP: Final = 17
-_FRAGMENT: Final = 44
+FRAGMENT_HEADER: Final = 44
 #: Extension headers that can stand before UDP, and the bytes that one unit of their length
 #: field counts beyond the first 8. The Fragment header has no such field.
-_EXTENSIONS: Final = {
+EXTENSIONS: Final = {
     0: 8,  # hop-by-hop options
     43: 8,  # routing
-    _FRAGMENT: 0,
+    FRAGMENT_HEADER: 0,
     51: 4,  # authentication header
     60: 8,  # destination options
 }
@@ -83,14 +83,17 @@ def _ipv6(packet: bytes) -> Datagram | Reason:
     for _ in range(MAX_EXTENSION_HEADERS + 1):
         if next_header == _UDP:
             return _udp(packet, at, total, src, dst)
-        unit = _EXTENSIONS.get(next_header)
+        unit = EXTENSIONS.get(next_header)
         if unit is None:
             return Reason.NOT_UDP
         if at + _EXTENSION_SIZE > total:
             return Reason.INCONSISTENT
         if at + _EXTENSION_SIZE > len(packet):
             return Reason.TRUNCATED
-        if next_header == _FRAGMENT and _FRAGMENT_BITS.unpack_from(packet, at)[0] & _V6_FRAGMENT:
+        if (
+            next_header == FRAGMENT_HEADER
+            and _FRAGMENT_BITS.unpack_from(packet, at)[0] & _V6_FRAGMENT
+        ):
             return Reason.FRAGMENT
         next_header, at = packet[at], at + _EXTENSION_SIZE + unit * packet[at + 1]
     return Reason.INCONSISTENT

@@ -1,0 +1,203 @@
+"""`pe-nfq explain`: what the packet path makes of the datagrams of a capture, without root.
+
+Runs the worker's own `dissect` and engine code over pcap and pcapng files, one
+line a datagram. A datagram counts when one of its ends has a SIP port or is a
+service of the configuration. All else is passed over, and counted at the end.
+
+All that is shown comes from the wire: it is escaped.
+"""
+
+import argparse
+import ipaddress
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pe_nfq.capture import frames
+from pe_nfq.cli.explained import Line, Offline, json_line, text_line
+from pe_nfq.config import Config, ServiceSpec, load
+from pe_nfq.engines import Engine, load_engine
+from pe_nfq.escape import show_text
+from pe_nfq.flow import FALLBACK_ENGINE
+from pe_nfq.model import Datagram, Endpoint, OnDecline, Reason
+from pe_nfq.packet.dissect import dissect
+from pe_nfq.packet.link import ip_packet
+from pe_nfq.packet.reassembly import Reassembler
+
+#: RFC 3261, section 19.1.2.
+SIP_PORT: Final = 5060
+DEFAULT_ENGINE: Final = "sip"
+#: Datagrams passed over because none of their ends is of interest.
+FOREIGN: Final = "foreign"
+#: Fragments of which some are not in the capture.
+INCOMPLETE: Final = "incomplete"
+
+
+class Found(NamedTuple):
+    """A datagram of interest: its number in the file, its time, its IP packet."""
+
+    n: int
+    ts: float | None
+    packet: bytes
+    datagram: Datagram
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="say what would happen to the datagrams of a capture",
+        description="Say which key the persistence engine finds in the datagrams of captures, and "
+        "why it finds none. Line numbers are packet numbers, as Wireshark counts them.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.pcap", help="pcap or pcapng")
+    parser.add_argument(
+        "--engine", metavar="NAME", help=f"default: the service's own, else {DEFAULT_ENGINE}"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="show service and template as well"
+    )
+    parser.add_argument(
+        "--port",
+        action="append",
+        type=_port,
+        metavar="N",
+        help=f"take datagrams from and to this port instead of {SIP_PORT}; may be repeated",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line for each datagram. Raises PeNfqError."""
+    explainer = Explainer(load(args.config) if args.config else None, args.engine)
+    ports = frozenset(args.port or [SIP_PORT])
+    show = json_line if args.json else text_line
+    passed: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    for path in args.files:
+        for found in datagrams(path, ports, explainer.services, passed):
+            line = explainer.explain(found)
+            outcomes[line.outcome] += 1
+            sys.stdout.write(show(line) + "\n")
+    sys.stdout.flush()
+    sys.stderr.write(
+        f"pe-nfq: {_counted('datagrams', outcomes)}; {_counted('passed over', passed)}\n"
+    )
+    return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536 and len(text) < 6):
+        raise argparse.ArgumentTypeError(f"{show_text(text)!r} is not a port of 1 to 65535")
+    return int(text)
+
+
+def _counted(what: str, counts: Counter[str]) -> str:
+    parts = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count)
+    return f"{what} {counts.total()}" + (f" ({parts})" if parts else "")
+
+
+def datagrams(
+    path: Path,
+    ports: frozenset[int],
+    services: Mapping[Endpoint, ServiceSpec],
+    passed: Counter[str],
+) -> Iterator[Found]:
+    """The datagrams of a capture with an end in `ports` or `services`; `passed` counts the rest.
+
+    Raises CaptureError.
+    """
+    reassembler = Reassembler()
+    for frame in frames(path):
+        packet = ip_packet(frame.link_type, frame.data)
+        whole = packet and reassembler.add(packet, frame.ts or 0.0)
+        if not whole:
+            passed[Reason.NOT_IP.value] += packet is None
+            continue
+        datagram = dissect(whole)
+        if isinstance(datagram, Reason):
+            passed[datagram.value] += 1
+        elif any(end.port in ports or end in services for end in (datagram.src, datagram.dst)):
+            yield Found(frame.number, frame.ts, whole, datagram)
+        else:
+            passed[FOREIGN] += 1
+    passed[INCOMPLETE] += reassembler.incomplete
+
+
+class Explainer:
+    """Says what the packet path would make of datagrams, under a configuration or without."""
+
+    def __init__(self, config: Config | None, engine: str | None) -> None:
+        """Raises RegistryError for an unknown engine."""
+        self.services = {service.endpoint: service for service in config.services} if config else {}
+        self._offline = config is not None
+        self._engine = load_engine(engine or DEFAULT_ENGINE)
+        self._engines = {
+            service.endpoint: self._engine if engine else load_engine(service.engine)
+            for service in self.services.values()
+        }
+
+    def explain(self, found: Found) -> Line:
+        """The line of a datagram. Never raises, whatever the engine does."""
+        _, ts, packet, datagram = found
+        engine = self._engines.get(datagram.dst, self._engine)
+        key = _key(engine, packet, datagram)
+        has_key = isinstance(key, bytes)
+        shown = _shown(engine, key) if has_key else None
+        service = self.services.get(datagram.dst)
+        return Line(
+            n=found.n,
+            ts=ts,
+            src=str(datagram.src),
+            dst=str(datagram.dst),
+            start=_start(engine, packet[datagram.at : datagram.end]),
+            pe_data=key if isinstance(key, bytes) else None,
+            shown=shown,
+            outcome="key" if has_key else "declined",
+            reason=None if isinstance(key, bytes) else key.value,
+            offline=decide_offline(service, datagram, engine, shown) if self._offline else None,
+        )
+
+
+def decide_offline(
+    service: ServiceSpec | None, datagram: Datagram, engine: Engine, shown: str | None
+) -> Offline:
+    """Service and template of a datagram; `shown` is its pe_data as text, None without a key."""
+    if service is None:
+        return Offline()
+    client = bytes(a & m for a, m in zip(datagram.src.address, service.mask, strict=True))
+    masked = str(ipaddress.ip_address(client))
+    if shown is not None:
+        return Offline(str(service), f"{masked} {engine.name} {shown}")
+    if service.on_decline is OnDecline.FALLBACK:
+        return Offline(str(service), f"{masked} {FALLBACK_ENGINE}")
+    return Offline(str(service))
+
+
+def _key(engine: Engine, packet: bytes, datagram: Datagram) -> bytes | Reason:
+    """The engine's answer, which may be a third party's, as the director takes it."""
+    try:
+        key = engine.key(packet, datagram.at, datagram.end)
+    except Exception:
+        return Reason.ENGINE_ERROR
+    return Reason.KEY_BEYOND_COPY if isinstance(key, Reason) and datagram.cut else key
+
+
+def _shown(engine: Engine, key: bytes | Reason) -> str:
+    assert isinstance(key, bytes)
+    try:
+        return show_text(engine.show(key), limit=None)
+    except Exception:
+        return show_text(repr(key), limit=None)
+
+
+def _start(engine: Engine, payload: bytes) -> str | None:
+    """The method or status, where the engine knows one."""
+    try:
+        facts = engine.facts(payload)
+        start = facts.get("method", facts.get("status"))
+    except Exception:
+        return None
+    return None if start is None else show_text(str(start))
