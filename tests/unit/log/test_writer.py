@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -132,17 +134,46 @@ def test_a_non_blocking_output_is_waited_for(pipe: Pipe) -> None:
     assert pids == list(range(500))
 
 
-def test_an_output_that_polls_as_writable_and_is_not() -> None:
-    """It costs lines only, and the thread ends: an almost full eventfd behaves like that."""
-    fd = os.eventfd(0, os.EFD_NONBLOCK)
-    os.eventfd_write(fd, 2**64 - 3)
-    log = LogWriter(fd)
+class AlwaysReady:
+    """Stands for a poll that is outrun: another process fills the pipe between poll and write."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+
+    def poll(self, timeout: float) -> list[tuple[int, int]]:
+        self.asked.release()
+        return [(0, select.POLLOUT)]
+
+
+def outrun_writer(pipe: Pipe) -> LogWriter:
+    """A writer with one line, which the full non-blocking pipe has refused at least once."""
+    pipe.fill()
+    os.set_blocking(pipe.writer, False)
+    log = LogWriter(pipe.writer)
+    ready = AlwaysReady()
+    log._poll = ready  # type: ignore[assignment]
     log.emit("worker-died", worker="1")
+    for _ in range(2):
+        assert ready.asked.acquire(timeout=60)
+    return log
+
+
+def test_a_line_that_is_refused_is_tried_again(pipe: Pipe) -> None:
+    """It is written as soon as there is room."""
+    log = outrun_writer(pipe)
+    got = b""
+    while b"worker-died" not in got:
+        got += os.read(pipe.reader, PLENTY)
+    assert log.close(60)
+
+
+def test_an_output_that_goes_on_refusing_does_not_keep_the_thread(pipe: Pipe) -> None:
+    """Closing ends it, and the line is counted."""
+    log = outrun_writer(pipe)
     assert not log.close(0)
     log._thread.join(60)
     assert not log._thread.is_alive()
     assert log.lost == 1
-    os.close(fd)
 
 
 def test_what_exceeds_the_budget_is_told_at_once_then_at_the_end(pipe: Pipe) -> None:
