@@ -1,21 +1,21 @@
-"""The kernel's rules and routes over netlink: the only place that knows pyroute2.
+"""The kernel's rules and routes: what `dumps` lists as values, changes and lookups by pyroute2.
 
-Dumps are strict (NETLINK_GET_STRICT_CHK), so that the kernel filters routes by
-our protocol itself: a director may carry a million others. An object is opened,
-used and closed by one thread: pyroute2 keeps an event loop in it.
+Nothing else imports pyroute2. A `Kernel` is opened, used and closed by one
+thread: pyroute2 keeps an event loop in it.
 """
 
 import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final, Self
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from pe_nfq.errors import SteeringError
+from pe_nfq.steering.dumps import ROUTES, RULES, Dumps, Message
 from pe_nfq.steering.objects import PROTOCOL, Action, Change, Held, Route, Rule
 from pe_nfq.steering.plan import Path
 
@@ -24,10 +24,22 @@ _FAMILY: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _ACTIONS: Final = {Action.LOOKUP: 1, Action.GOTO: 2, Action.NOP: 3}
 _ACTION_OF: Final = {number: action for action, number in _ACTIONS.items()}
 _RULE_INVERT: Final = 0x2  # FIB_RULE_INVERT
-#: Attributes that a rule of ours can have, and every rule has; any other narrows what it matches.
+#: Attributes: FRA_TABLE and RTA_TABLE are the same.
+_TABLE: Final = 15
+_RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 4, 5, 6
+_FRA_GOTO, _FRA_PRIORITY, _FRA_FWMARK, _FRA_FWMASK, _FRA_PROTOCOL = 4, 6, 10, 16, 21
+_FRA_SUPPRESS_PREFIXLEN: Final = 14
+#: Those that a rule of ours can have, and every rule has; any other narrows what it matches.
 _KNOWN: Final = frozenset(
-    f"FRA_{name}"
-    for name in ["TABLE", "PRIORITY", "PROTOCOL", "SUPPRESS_PREFIXLEN", "GOTO", "FWMARK", "FWMASK"]
+    (
+        _FRA_GOTO,
+        _FRA_PRIORITY,
+        _FRA_FWMARK,
+        _FRA_SUPPRESS_PREFIXLEN,
+        _TABLE,
+        _FRA_FWMASK,
+        _FRA_PROTOCOL,
+    )
 )
 _UNKNOWN_PROTOCOL: Final = 0  # RTPROT_UNSPEC
 _UNREACHABLE: Final = 7  # RTN_UNREACHABLE
@@ -50,8 +62,6 @@ _NO_WAY: Final = {
     errno.ENODEV,
     errno.EINVAL,
 }
-#: Families and tables that this kernel does not have.
-_ABSENT: Final = {errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT, errno.ESRCH}
 
 
 class NoWayError(SteeringError):
@@ -65,6 +75,7 @@ class Kernel:
         self._paths: dict[bytes, Path] = {}
         try:
             self._ip = IPRoute(strict_check=True)
+            self._dumps = Dumps()
         except OSError as error:
             raise SteeringError(f"cannot talk to the kernel's routing: {error.strerror}") from None
 
@@ -72,21 +83,25 @@ class Kernel:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._dumps.close()
         self._ip.close()
 
     def held(self) -> Held:
         """Our rules and routes, and the others' rules. Raises SteeringError."""
-        rules = [rule for family in _FAMILY for rule in self._rules(family)]
+        rules, routes = set(), set()
+        for family in _FAMILY:
+            rules |= {_rule(family, m) for m in self._dumps.dump(RULES, family)}
+            found = self._dumps.dump(ROUTES, family, protocol=PROTOCOL)
+            routes |= {_route(family, m) for m in found if _is_ours(m)}
         ours = frozenset(rule for rule in rules if rule.protocol == PROTOCOL)
-        routes = frozenset(route for family in _FAMILY for route in self._routes(family))
-        return Held(ours, routes, frozenset(rules) - ours)
+        return Held(ours, frozenset(routes), frozenset(rules) - ours)
 
     def foreign_table(self, tables: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
         """The first of `tables` (family, number) that has routes of others in it."""
         for family, table in tables:
-            for message in self._dump(self._ip.route, family, table=table):
-                if message["proto"] != PROTOCOL:
-                    return family, table
+            routes = self._dumps.dump(ROUTES, family, table=table)
+            if any(route.protocol != PROTOCOL for route in routes):
+                return family, table
         return None
 
     def look(self, address: bytes) -> Path:
@@ -113,28 +128,6 @@ class Kernel:
                 ) from None
             raise _error(change, number) from None
 
-    def _rules(self, family: int) -> Iterator[Rule]:
-        for message in self._dump(self._ip.rule, family):
-            yield _rule(family, message)
-
-    def _routes(self, family: int) -> Iterator[Route]:
-        for message in self._dump(self._ip.route, family, proto=PROTOCOL):
-            route = _route(family, message)
-            if route is not None:
-                yield route
-
-    def _dump(self, command: Any, family: int, **match: int) -> Iterator[Any]:
-        try:
-            for message in command("dump", family=_FAMILY[family], **match):
-                # Without IPv6 the kernel answers for all families instead.
-                if message["family"] == _FAMILY[family]:
-                    yield message
-        except NetlinkError as error:
-            if error.code not in _ABSENT:
-                raise SteeringError(
-                    f"cannot read the kernel's routing: {os.strerror(error.code)}"
-                ) from None
-
     def _look(self, address: str) -> Path:
         try:
             (message,) = self._ip.route("get", dst=address)
@@ -152,38 +145,38 @@ class Kernel:
         return Path(_device(message.get_attr("RTA_OIF")))
 
 
-def _rule(family: int, message: Any) -> Rule:
-    """A dumped rule. One that we cannot have made keeps its priority only."""
-    attributes = dict(message["attrs"])
-    priority = attributes.get("FRA_PRIORITY", 0)
-    action = _ACTION_OF.get(message["action"])
-    narrowed = message["src_len"] or message["dst_len"] or message["tos"]
-    if action is None or narrowed or not attributes.keys() <= _KNOWN:
+def _rule(family: int, message: Message) -> Rule:
+    """A listed rule. One that we cannot have made keeps its priority only."""
+    priority = message.number(_FRA_PRIORITY)
+    action = _ACTION_OF.get(message.kind)
+    if action is None or message.is_narrowed or not message.attributes.keys() <= _KNOWN:
         return Rule(family, priority, Action.NOP, protocol=_UNKNOWN_PROTOCOL)
-    target = attributes.get("FRA_GOTO") or attributes.get("FRA_TABLE") or message["table"]
+    target = message.number(_FRA_GOTO) or message.number(_TABLE, message.table)
     return Rule(
         family,
         priority,
         action,
         0 if action is Action.NOP else target,
-        attributes.get("FRA_FWMARK", 0),
-        attributes.get("FRA_FWMASK", 0),
-        bool(message["flags"] & _RULE_INVERT),
-        attributes.get("FRA_PROTOCOL", _UNKNOWN_PROTOCOL),
+        message.number(_FRA_FWMARK),
+        message.number(_FRA_FWMASK),
+        bool(message.flags & _RULE_INVERT),
+        message.attributes.get(_FRA_PROTOCOL, bytes([_UNKNOWN_PROTOCOL]))[0],
     )
 
 
-def _route(family: int, message: Any) -> Route | None:
-    """A dumped route of our protocol, or None when no steering can have made it."""
-    attributes = dict(message["attrs"])
-    table = attributes.get("RTA_TABLE", message["table"])
-    if table <= _RESERVED_TABLES or message["dst_len"]:
-        return None
-    metric = attributes.get("RTA_PRIORITY", 0)
-    if message["type"] == _UNREACHABLE:
+def _is_ours(message: Message) -> bool:
+    """Whether a route of our protocol can be ours: others may have chosen the number too."""
+    return message.number(_TABLE, message.table) > _RESERVED_TABLES and not message.is_narrowed
+
+
+def _route(family: int, message: Message) -> Route:
+    table = message.number(_TABLE, message.table)
+    metric = message.number(_RTA_PRIORITY)
+    if message.kind == _UNREACHABLE:
         return Route(family, table, metric)
-    gateway = attributes.get("RTA_GATEWAY", "")
-    return Route(family, table, metric, gateway, _device(attributes.get("RTA_OIF", 0)))
+    gateway = message.attributes.get(_RTA_GATEWAY)
+    text = "" if gateway is None else str(ipaddress.ip_address(gateway))
+    return Route(family, table, metric, text, _device(message.number(_RTA_OIF)))
 
 
 def _device(index: int) -> str:
