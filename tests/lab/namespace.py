@@ -62,11 +62,13 @@ class Namespace:
         lines = [f"echo {value} > /proc/sys/{path}" for path, value in settings.items()]
         self.run(["sh", "-ec", "\n".join(lines)])
 
-    def socket(self, local: str, port: int = 0) -> socket.socket:
-        """A UDP socket that lives here, bound to `local`, usable from this process."""
+    def socket(
+        self, local: str, port: int = 0, *, kind: int = socket.SOCK_DGRAM, protocol: int = 0
+    ) -> socket.socket:
+        """A socket, UDP by default, that lives here, bound to `local`, usable from this process."""
         family = socket.AF_INET6 if ":" in local else socket.AF_INET
-        with _inside(self.name):
-            opened = socket.socket(family, socket.SOCK_DGRAM)
+        with inside(self.name):
+            opened = socket.socket(family, kind, protocol)
         opened.bind((local, port))
         return opened
 
@@ -121,7 +123,7 @@ def _pids(name: str) -> list[int]:
 
 
 @contextlib.contextmanager
-def _inside(name: str) -> Iterator[None]:
+def inside(name: str) -> Iterator[None]:
     """Move the calling thread into the namespace; sockets stay where they were opened."""
     libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open() as home, (_NETNS / name).open() as there:
