@@ -21,6 +21,13 @@ class Pipe:
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
+        self._logs: list[LogWriter] = []
+
+    def log(self, **options: Any) -> LogWriter:
+        """A writer to this pipe."""
+        log = LogWriter(self.writer, **options)
+        self._logs.append(log)
+        return log
 
     def fill(self) -> int:
         """Write until it is full; how many bytes that took."""
@@ -41,6 +48,10 @@ class Pipe:
             return [json.loads(line) for line in file if line != b"\n"]
 
     def close(self) -> None:
+        # First the threads, also when a test failed: the number of a closed pipe is soon another's.
+        for log in self._logs:
+            log.close(0)
+            log._thread.join(60)
         for fd in (self.reader, self.writer):
             if fd >= 0:
                 os.close(fd)
@@ -55,7 +66,7 @@ def pipe() -> Iterator[Pipe]:
 
 def test_events_arrive_in_order(pipe: Pipe) -> None:
     """Every line, whole, in the order of the calls."""
-    log = LogWriter(pipe.writer)
+    log = pipe.log()
     for pid in range(100):
         log.emit("worker-started", worker="1", pid=pid)
     assert log.close(60)
@@ -64,7 +75,7 @@ def test_events_arrive_in_order(pipe: Pipe) -> None:
 
 def test_verbosity_and_console(pipe: Pipe) -> None:
     """Quiet means trouble only; people get columns."""
-    log = LogWriter(pipe.writer, console=True, verbosity=0)
+    log = pipe.log(console=True, verbosity=0)
     log.emit("worker-started", worker="1")
     log.emit("worker-died", worker="1")
     assert log.close(60)
@@ -77,7 +88,7 @@ def test_verbosity_and_console(pipe: Pipe) -> None:
 def test_a_full_pipe_holds_up_nobody(pipe: Pipe) -> None:
     """All calls return while the pipe takes nothing; what does not fit is counted, then told."""
     pipe.fill()
-    log = LogWriter(pipe.writer, rate=PLENTY)
+    log = pipe.log(rate=PLENTY)
     emitted = MAX_WAITING + 500
     for _ in range(emitted):
         log.emit("template-created", pe_data=b"x" * 300)
@@ -99,7 +110,7 @@ def test_a_full_pipe_holds_up_nobody(pipe: Pipe) -> None:
 def test_closing_does_not_wait_for_a_full_pipe(pipe: Pipe) -> None:
     """The thread ends although nobody ever reads, and what was waiting is counted."""
     pipe.fill()
-    log = LogWriter(pipe.writer)
+    log = pipe.log()
     for _ in range(50):
         log.emit("worker-died", worker="1")
     assert not log.close(0)
@@ -110,7 +121,7 @@ def test_closing_does_not_wait_for_a_full_pipe(pipe: Pipe) -> None:
 
 def test_a_reader_that_is_gone_costs_lines_only(pipe: Pipe) -> None:
     """`pe-nfq run | head` must not end the daemon."""
-    log = LogWriter(pipe.writer)
+    log = pipe.log()
     os.close(pipe.reader)
     pipe.reader = -1
     for _ in range(10):
@@ -122,7 +133,7 @@ def test_a_reader_that_is_gone_costs_lines_only(pipe: Pipe) -> None:
 def test_a_non_blocking_output_is_waited_for(pipe: Pipe) -> None:
     """Whoever shares our stdout may have set O_NONBLOCK on it; lines stay whole."""
     pipe.fill()
-    log = LogWriter(pipe.writer, rate=PLENTY)
+    log = pipe.log(rate=PLENTY)
     os.set_blocking(pipe.writer, False)
     for pid in range(500):
         log.emit("worker-started", worker="1" * 200, pid=pid)
@@ -149,7 +160,7 @@ def outrun_writer(pipe: Pipe) -> LogWriter:
     """A writer with one line, which the full non-blocking pipe has refused at least once."""
     pipe.fill()
     os.set_blocking(pipe.writer, False)
-    log = LogWriter(pipe.writer)
+    log = pipe.log()
     ready = AlwaysReady()
     log._poll = ready  # type: ignore[assignment]
     log.emit("worker-died", worker="1")
@@ -178,7 +189,7 @@ def test_an_output_that_goes_on_refusing_does_not_keep_the_thread(pipe: Pipe) ->
 
 def test_what_exceeds_the_budget_is_told_at_once_then_at_the_end(pipe: Pipe) -> None:
     """Lines and suppressed ones add up to what was emitted, the last second's included."""
-    log = LogWriter(pipe.writer, rate=1)
+    log = pipe.log(rate=1)
     for _ in range(3):
         log.emit("template-created")
     got = b""
@@ -201,7 +212,7 @@ def test_a_fact_that_cannot_be_shown_does_not_end_the_log(pipe: Pipe) -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    log = LogWriter(pipe.writer)
+    log = pipe.log()
     log.emit("engine-error", error=Hostile())
     log.emit("stop", why="asked to")
     assert log.close(60)
