@@ -170,7 +170,7 @@ def decide_offline(
     client = bytes(a & m for a, m in zip(datagram.src.address, service.mask, strict=True))
     masked = str(ipaddress.ip_address(client))
     if shown is not None:
-        return Offline(str(service), f"{masked} {engine.name} {shown}")
+        return Offline(str(service), f"{masked} {engine.name} {shown}".rstrip())
     if service.on_decline is OnDecline.FALLBACK:
         return Offline(str(service), f"{masked} {FALLBACK_ENGINE}")
     return Offline(str(service))

@@ -90,6 +90,10 @@ def plainly(payload: bytes) -> bytes | Reason:
 @example(b"A\r\nCall-ID: \r\n\r\n abc\r\n")
 @example(b"A\r\nCall-ID: \n\r abc\r\n")
 @example(b"A\r\nCall-ID: a\r")
+@example(b"A\r\nCall-ID\r\n : one\r\nCall-ID: two\r\n")
+@example(b"A\r\ni \r\n\t: one\r\nCall-ID: two\r\n")
+@example(b"A\r\nCall-ID: one \r\nCall-ID: two\r\n")
+@example(b"A\r\nCall-ID:\r\n one\r\nCall-ID: two\r\n")
 def test_fast_slow_and_plain_agree(payload: bytes) -> None:
     """Also where the payload stands in the middle of other bytes, that could change the answer."""
     expected = plainly(payload)

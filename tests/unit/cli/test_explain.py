@@ -233,6 +233,8 @@ def config(tmp_path: Path) -> str:
     path.write_text(
         '[[service]]\naddress = "203.0.113.10:5070"\nmask = 24\n'
         '[[service.server]]\naddress = "192.0.2.11"\n'
+        '[[service]]\naddress = "203.0.113.11:5060"\nengine = "source"\n'
+        '[[service.server]]\naddress = "192.0.2.11"\n'
         '[[service]]\naddress = "[2001:db8::10]:5060"\nmask = 0\non_decline = "drop"\n'
         '[[service.server]]\naddress = "2001:db8::11"\n'
     )
@@ -257,6 +259,16 @@ def test_with_a_configuration_service_and_template(explain: Explain, config: str
         ("udp [2001:db8::10]:5060", None),
         (None, None),
     ]
+
+
+def test_a_service_has_its_own_engine_unless_one_is_named(explain: Explain, config: str) -> None:
+    capture = pcap([bytes(IP(src="192.0.2.1", dst="203.0.113.11") / UDP(dport=5060) / Raw(INVITE))])
+    for options, template in (
+        ([], "192.0.2.1 source"),
+        (["--engine", "sip"], "192.0.2.1 sip 4711@192.0.2.1"),
+    ):
+        ((line,), _) = explain(capture, "-c", config, *options)
+        assert line["template"] == template
 
 
 def test_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

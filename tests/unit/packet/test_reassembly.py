@@ -53,6 +53,13 @@ def test_what_does_not_fit_voids_the_datagram(second: bytes) -> None:
     assert joined(reassembler, piece(16, b"b", more=False)) == []
 
 
+def test_a_last_fragment_that_is_not_the_last_voids_the_datagram() -> None:
+    """It ends where the datagram does; another lies beyond that."""
+    reassembler = Reassembler()
+    assert joined(reassembler, piece(24, b"b" * 8), piece(8, b"a", more=False)) == []
+    assert reassembler.given_up == 1
+
+
 def test_datagrams_do_not_mix() -> None:
     a, b = piece(0, b"a" * 8, number=1), piece(8, b"b", more=False, number=2)
     reassembler = Reassembler()
