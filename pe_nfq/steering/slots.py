@@ -63,7 +63,7 @@ def _match(draws: list[list[float]], quotas: list[int]) -> tuple[int, ...]:
 
 
 def _draw(service: str, slot: int, server: str, weight: int) -> float:
-    """What the server draws for the slot: any of several is the highest in proportion to weights."""
+    """What the server draws for the slot; it is the highest of several as often as weights say."""
     text = f"{service} {slot} {server}".encode()
     number = int.from_bytes(hashlib.blake2b(text, digest_size=6).digest())
     # 48 bits fit a float; the half keeps it off 0 and 1.

@@ -1,0 +1,37 @@
+"""Choosing a steering, and the one that does nothing."""
+
+import pytest
+
+from pe_nfq.config import parse
+from pe_nfq.errors import SteeringError
+from pe_nfq.steering import Report, Settings, make_steering
+from pe_nfq.steering.contract import DEFAULT_RULE_PRIORITY, DEFAULT_TABLE_BASE
+from pe_nfq.steering.mark import MarkSteering
+from tests.unit.steering.fib import service, snapshot
+
+
+def test_marks_only_changes_nothing() -> None:
+    """The operator's own rules do the rest."""
+    steering = make_steering("mark", Settings())
+    now = snapshot(service(("192.0.2.1:5060", 1)))
+
+    assert isinstance(steering, MarkSteering)
+    assert steering.apply(now) == steering.plan_changes(now) == steering.clear() == Report()
+    assert steering.show() == ()
+    assert steering.wait_event(0.001) is False
+    steering.close()
+    assert steering.wait_event(60) is False
+
+
+def test_an_unknown_steering_is_refused() -> None:
+    """With what there is."""
+    with pytest.raises(SteeringError, match="route and mark are supported"):
+        make_steering("ipvs", Settings())
+
+
+def test_settings_come_from_the_configuration_and_have_its_defaults() -> None:
+    """What is written twice must agree."""
+    config = parse({"service": [{"address": "203.0.113.10:5060"}]}, "test")
+
+    assert Settings.of(config) == Settings()
+    assert (config.table_base, config.rule_priority) == (DEFAULT_TABLE_BASE, DEFAULT_RULE_PRIORITY)
