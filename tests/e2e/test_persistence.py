@@ -24,12 +24,18 @@ HOSTILE = {
 PRINTABLE = {*map(chr, range(0x20, 0x7F)), "\n"}
 
 
-@pytest.fixture(scope="module", params=[4, 6], ids=["ipv4", "ipv6"])
+@pytest.fixture(scope="module")
 def steered(request: pytest.FixtureRequest) -> Iterator[Steered]:
-    with steer(family=request.param) as steered:
+    with steer(family=request.param, clients=2) as steered:
         yield steered
 
 
+both_families = pytest.mark.parametrize(
+    "steered", [4, 6], ids=["ipv4", "ipv6"], indirect=True, scope="module"
+)
+
+
+@both_families
 def test_calls_from_one_socket_part_ways_and_each_sticks(steered: Steered) -> None:
     """300 calls of one ip:port: 100 on each of three servers, none split, no datagram lost."""
     calls = call_ids("trunk", 300)
@@ -48,14 +54,16 @@ def test_calls_from_one_socket_part_ways_and_each_sticks(steered: Steered) -> No
     assert not steered.traffic.lost()
 
 
+@both_families
 def test_hostile_call_ids_stick_and_are_shown_in_ascii(steered: Steered) -> None:
     """Whatever bytes they are, and how many: one server for each; log and listing stay ASCII."""
     calls = {name: call(call_id) for name, call_id in HOSTILE.items()}
 
     steered.send(interleaved(calls.values()))
 
-    servers = {name: set(map(steered.where_is, sent)) for name, sent in calls.items()}
-    assert {name: len(found) for name, found in servers.items()} == dict.fromkeys(HOSTILE, 1)
+    arrivals = steered.arrivals()
+    servers = {name: [arrivals[payload] for payload in sent] for name, sent in calls.items()}
+    assert {name: len(set(found)) for name, found in servers.items()} == dict.fromkeys(HOSTILE, 1)
     assert not steered.traffic.lost()
     listed = {template["pe_data_hex"] for template in steered.daemon.templates()}
     assert listed >= {call_id.hex() for call_id in HOSTILE.values()}
@@ -69,6 +77,7 @@ def test_hostile_call_ids_stick_and_are_shown_in_ascii(steered: Steered) -> None
         assert set(text) <= PRINTABLE
 
 
+@both_families
 def test_similar_call_ids_are_different_calls(steered: Steered) -> None:
     """Case counts and nothing is cut off: what differs in its 3,000th byte gets its own server."""
     pairs = [(b"Case@example.net", b"case@example.net"), (b"p" * 3000 + b"1", b"p" * 3000 + b"2")]
@@ -77,3 +86,31 @@ def test_similar_call_ids_are_different_calls(steered: Steered) -> None:
         steered.send([request(call_id) for call_id in pair])
 
         assert len(set(steered.last_servers(pair).values())) == 2
+
+
+@pytest.mark.parametrize(
+    ("steered", "mask", "clients"),
+    [
+        (4, 32, ["192.0.2.11", "192.0.2.12"]),
+        (4, 24, ["192.0.2.0"]),
+        (4, 0, ["0.0.0.0"]),
+        (6, 128, ["2001:db8::11", "2001:db8::12"]),
+        (6, 64, ["2001:db8::"]),
+        (6, 0, ["::"]),
+    ],
+    indirect=["steered"],
+    scope="module",
+)
+def test_one_call_id_from_two_clients(steered: Steered, mask: int, clients: list[str]) -> None:
+    """A template for each masked client, and (by rr) a server for each template, no more."""
+    call_id = f"shared-{mask}@example.net".encode()
+    steered.daemon.configure(mask=mask)
+    steered.daemon.reload()
+
+    for client in steered.lab.clients:
+        steered.send(call(call_id), client=client)
+
+    templates = [t for t in steered.daemon.templates() if t["pe_data"] == call_id.decode()]
+    assert sorted(template["client"] for template in templates) == clients
+    assert len(steered.placed([call_id])[call_id]) == len(clients)
+    assert not steered.traffic.lost()

@@ -91,6 +91,11 @@ class PeNfq:
         """The live templates, as `pe-nfq list` has them."""
         return [json.loads(line) for line in self.listing("--templates", "--json").splitlines()]
 
+    def services(self) -> list[dict[str, Any]]:
+        """The services with their dests, as `pe-nfq list` has them."""
+        services: list[dict[str, Any]] = json.loads(self.listing("--json"))["services"]
+        return services
+
     def queued(self) -> dict[int, int]:
         """How many datagrams each netfilter queue of the director has taken so far."""
         path = "/proc/net/netfilter/nfnetlink_queue"

@@ -73,6 +73,8 @@ class Node(Namespace):
         self.role = role
         self.vip = lab.plan.vip
         self.address = f"{lab.plan.lan}{number}"
+        #: Where traffic comes in.
+        self.interface = "eth0"
         self.sysctl(_HOST)
         self.ip(
             f"link add eth0 type veth peer name {role} netns {lab.lan.name}",

@@ -1,7 +1,8 @@
 """pe-nfq at work in a lab: recorders on all servers, one watch over everything that is sent."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tests.lab.daemon import Options, PeNfq
@@ -41,12 +42,13 @@ class Steered(NamedTuple):
         roles = {call_id: role for _, role, call_id in newest}
         return {call_id: roles[call_id] for call_id in call_ids}
 
-    def where_is(self, payload: bytes) -> tuple[str, ...]:
-        """The servers that received a datagram with this payload, once for each time."""
-        received = self.traffic.received()
-        return tuple(
-            role for role in received for seen in received[role] if seen.payload == payload
-        )
+    def arrivals(self) -> dict[bytes, tuple[str, ...]]:
+        """The servers that received a payload, once for each time; none for an unknown one."""
+        arrivals: dict[bytes, tuple[str, ...]] = defaultdict(tuple)
+        for role, datagrams in self.traffic.received().items():
+            for seen in datagrams:
+                arrivals[seen.payload] += (role,)
+        return arrivals
 
 
 @contextlib.contextmanager
@@ -58,10 +60,15 @@ def steer(
     clients: int = 1,
     workers: int = 2,
     service: Options | None = None,
+    prepare: Callable[[Lab], None] = lambda lab: None,
 ) -> Iterator[Steered]:
-    """A lab with pe-nfq at work, all in it listening and known to its neighbours."""
+    """A lab with pe-nfq at work, all in it listening and known to its neighbours.
+
+    `prepare` may change the network before pe-nfq starts.
+    """
     with contextlib.ExitStack() as stack:
         lab = stack.enter_context(Lab(family=family, vip=vip, servers=servers, clients=clients))
+        prepare(lab)
         for server in lab.servers:
             stack.enter_context(server.record())
         meet(lab)

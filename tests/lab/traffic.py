@@ -27,7 +27,7 @@ class Capture:
 
     def __init__(self, node: Node) -> None:
         self.path = node.directory / f"{node.role}-{next(_numbers)}.pcap"
-        self._tcpdump = node.start(_command(self.path, node.vip))
+        self._tcpdump = node.start(_command(self.path, node.interface, node.vip))
         self._tcpdump.wait_for_output("listening on")
 
     def read(self) -> list[Seen]:
@@ -94,11 +94,11 @@ def watch(lab: Lab) -> Iterator[Traffic]:
         capture.stop()
 
 
-def _command(path: Path, vip: str) -> list[str]:
+def _command(path: Path, interface: str, vip: str) -> list[str]:
     # no port in the filter: later fragments of a datagram have none. -Z: tcpdump gives up root,
     # and with it the right to write here, unless told not to
     return [
-        *("tcpdump", "-i", "eth0", "-Q", "in", "-n", "-s", _SNAP_LENGTH, "-B", _BUFFER),
+        *("tcpdump", "-i", interface, "-Q", "in", "-n", "-s", _SNAP_LENGTH, "-B", _BUFFER),
         *("-Z", "root", "--immediate-mode", "--packet-buffered"),
         *("-w", str(path), "dst", "host", vip),
     ]
