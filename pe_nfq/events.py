@@ -30,7 +30,7 @@ class Budget:
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
-        self._second = 0
+        self._second = -1
         self._left = 0
 
     def take(self, now: int) -> bool:

@@ -19,7 +19,7 @@ DECIDED_COUNT: Final = 1 << 20
 DECIDED_MASK: Final = 0xFFF00000
 #: Decided and fallback marks together.
 OURS_MASK: Final = 0xFFE00000
-#: Slots of a service's fallback: enough to follow weights to 1/64, few enough for one route table each.
+#: Slots of a service's fallback: enough to follow weights, few enough for a route table each.
 FALLBACK_SLOTS: Final = 64
 _FALLBACK_SERVICES: Final = (1 << 20) // FALLBACK_SLOTS
 

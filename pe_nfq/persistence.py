@@ -128,21 +128,20 @@ class Persistence:
         """Tell of a new or moved template, with what the engine knows of its first datagram."""
         assert settled.template is not None
         template, service = settled.template, flow.served.service
-        self._emit(
-            f"template-{outcome}",
-            {
-                "pe_data": pe_data,
-                "client": flow.client,
-                "service": service,
-                "dest_id": template.dest_id,
-                "old_dest_id": settled.old_dest,
-                "mark": template.mark,
-                "scheduler": service.scheduler,
-                **self._facts(flow, payload, now),
-            },
-        )
+        facts: dict[str, Any] = {
+            "pe_data": pe_data,
+            "client": flow.client,
+            "service": service,
+            "dest_id": template.dest_id,
+            "mark": template.mark,
+            "scheduler": service.scheduler,
+        }
+        if settled.outcome is Outcome.MOVED:
+            facts["old_dest_id"] = settled.old_dest
+            facts["why"] = flow.served.placement.why_invalid(settled.old_dest)
+        self._emit(f"template-{outcome}", facts | self._facts(flow, payload, now))
 
-    def _facts(self, flow: Flow, payload: bytes, now: int) -> Mapping[str, Any]:
+    def _facts(self, flow: Flow, payload: bytes, now: int) -> dict[str, Any]:
         if not payload or not self._facts_budget(now):
             return {}
         try:

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+# What the sip engine imports at its first use; here nothing is imported once the queue is bound.
+import pe_nfq.packet.sip  # noqa: F401
 from pe_nfq.director import Director
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import Budget, EventWriter

@@ -11,7 +11,7 @@ import argparse
 import ipaddress
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -58,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
-        "-c", "--config", type=Path, metavar="FILE", help="show service and template as well"
+        "-c", "--config", type=Path, metavar="FILE", help="show service, template and dest as well"
     )
     parser.add_argument(
         "--port",
@@ -71,7 +71,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print a line for each datagram. Raises PeNfqError."""
-    explainer = Explainer(load(args.config) if args.config else None, args.engine)
+    if args.config is None:
+        _explain_all(args, Explainer(None, args.engine))
+        return 0
+    config = load(args.config)
+    # Only here: without a configuration nothing is decided, and no table is needed.
+    from pe_nfq.cli.rehearsal import Rehearsal
+
+    with Rehearsal(config, args.engine) as rehearsal:
+        _explain_all(args, Explainer(config, args.engine, rehearsal.dest))
+    return 0
+
+
+def _explain_all(args: argparse.Namespace, explainer: "Explainer") -> None:
     ports = frozenset(args.port or [SIP_PORT])
     show = json_line if args.json else text_line
     passed: Counter[str] = Counter()
@@ -85,7 +97,6 @@ def run(args: argparse.Namespace) -> int:
     sys.stderr.write(
         f"pe-nfq: {_counted('datagrams', outcomes)}; {_counted('passed over', passed)}\n"
     )
-    return 0
 
 
 def _port(text: str) -> int:
@@ -129,8 +140,14 @@ def datagrams(
 class Explainer:
     """Says what the packet path would make of datagrams, under a configuration or without."""
 
-    def __init__(self, config: Config | None, engine: str | None) -> None:
-        """Raises RegistryError for an unknown engine."""
+    def __init__(
+        self,
+        config: Config | None,
+        engine: str | None,
+        dest: Callable[[bytes, float | None], str | None] = lambda packet, ts: None,
+    ) -> None:
+        """`dest(IP packet, time)` names the real server. Raises RegistryError."""
+        self._dest = dest
         self.services = {service.endpoint: service for service in config.services} if config else {}
         self._offline = config is not None
         self._engine = load_engine(engine or DEFAULT_ENGINE)
@@ -157,23 +174,28 @@ class Explainer:
             shown=shown,
             outcome="key" if has_key else "declined",
             reason=None if isinstance(key, bytes) else key.value,
-            offline=decide_offline(service, datagram, engine, shown) if self._offline else None,
+            offline=self._decide(service, found, engine, shown) if self._offline else None,
         )
 
+    def _decide(
+        self, service: ServiceSpec | None, found: Found, engine: Engine, shown: str | None
+    ) -> Offline:
+        """Service, template and dest; `shown` is the pe_data as text, None without a key."""
+        if service is None:
+            return Offline()
+        template = _template(service, found.datagram, engine, shown)
+        return Offline(str(service), template, self._dest(found.packet, found.ts))
 
-def decide_offline(
-    service: ServiceSpec | None, datagram: Datagram, engine: Engine, shown: str | None
-) -> Offline:
-    """Service and template of a datagram; `shown` is its pe_data as text, None without a key."""
-    if service is None:
-        return Offline()
+
+def _template(
+    service: ServiceSpec, datagram: Datagram, engine: Engine, shown: str | None
+) -> str | None:
+    """The template's key as text: masked client, engine, pe_data."""
     client = bytes(a & m for a, m in zip(datagram.src.address, service.mask, strict=True))
     masked = str(ipaddress.ip_address(client))
     if shown is not None:
-        return Offline(str(service), f"{masked} {engine.name} {shown}".rstrip())
-    if service.on_decline is OnDecline.FALLBACK:
-        return Offline(str(service), f"{masked} {FALLBACK_ENGINE}")
-    return Offline(str(service))
+        return f"{masked} {engine.name} {shown}".rstrip()
+    return f"{masked} {FALLBACK_ENGINE}" if service.on_decline is OnDecline.FALLBACK else None
 
 
 def _key(engine: Engine, packet: bytes, datagram: Datagram) -> bytes | Reason:

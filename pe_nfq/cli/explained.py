@@ -17,6 +17,7 @@ class Offline(NamedTuple):
 
     service: str | None = None
     template: str | None = None
+    dest: str | None = None
 
 
 class Line(NamedTuple):

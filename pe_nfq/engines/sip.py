@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pe_nfq.engines import API_VERSION, Engine
 from pe_nfq.escape import show_bytes
 from pe_nfq.packet.callid import scan_call_id
-from pe_nfq.packet.sip import SIP
 
 
 class SipEngine(Engine):
@@ -23,6 +22,9 @@ class SipEngine(Engine):
         """`method` of a request or `status` of a response, and `cseq`; those that are there."""
         if not payload:
             return {}
+        # Not for the supervisor, which asks only for the engine's name: see `pe_nfq.worker`.
+        from pe_nfq.packet.sip import SIP
+
         message = SIP(payload)
         method, status, cseq = message.method, message.status, message.cseq
         facts: dict[str, str | int] = {}

@@ -252,13 +252,30 @@ def test_with_a_configuration_service_and_template(explain: Explain, config: str
         UDP4 / Raw(b""),
     ]
     lines, _ = explain(pcap([bytes(packet) for packet in packets]), "-c", config)
-    assert [(line["service"], line["template"]) for line in lines] == [
-        ("udp 203.0.113.10:5070", "192.0.2.0 sip 4711@192.0.2.1"),
-        ("udp 203.0.113.10:5070", "192.0.2.0 source"),
-        ("udp [2001:db8::10]:5060", ":: sip 4711@192.0.2.1"),
-        ("udp [2001:db8::10]:5060", None),
-        (None, None),
+    server, server6 = "192.0.2.11:5070", "[2001:db8::11]:5060"
+    assert [(line["service"], line["template"], line["dest"]) for line in lines] == [
+        ("udp 203.0.113.10:5070", "192.0.2.0 sip 4711@192.0.2.1", server),
+        ("udp 203.0.113.10:5070", "192.0.2.0 source", server),
+        ("udp [2001:db8::10]:5060", ":: sip 4711@192.0.2.1", server6),
+        ("udp [2001:db8::10]:5060", None, None),
+        (None, None, None),
     ]
+
+
+def test_dests_are_what_the_daemon_would_have_chosen(explain: Explain, tmp_path: Path) -> None:
+    """Round robin over new dialogs, and the same dest for a dialog until it expires."""
+    path = tmp_path / "rr.toml"
+    path.write_text(
+        '[[service]]\naddress = "203.0.113.10:5060"\nscheduler = "rr"\ntimeout = 2\n'
+        '[[service.server]]\naddress = "192.0.2.11"\n[[service.server]]\naddress = "192.0.2.12"\n'
+    )
+    dialogs = "aabbccca"  # one datagram a second
+    packets = [
+        bytes(UDP4 / Raw(f"BYE sip:a SIP/2.0\r\nCall-ID: {dialog}\r\n\r\n")) for dialog in dialogs
+    ]
+    lines, _ = explain(pcap(packets), "-c", str(path))
+    dests = "".join(str(line["dest"])[8:10] + " " for line in lines)
+    assert dests == "12 12 11 11 12 12 12 11 "
 
 
 def test_a_service_has_its_own_engine_unless_one_is_named(explain: Explain, config: str) -> None:

@@ -1,0 +1,60 @@
+"""The worker's own path over a capture: which dest would each datagram have got?
+
+A real director on a table of its own that starts empty, with the capture's
+time as its clock: what `explain` shows is what the daemon would have done, had
+it started with the capture.
+"""
+
+import shutil
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from pe_nfq.config import Config, Ids, to_snapshot
+from pe_nfq.director import Director
+from pe_nfq.model import Snapshot
+from pe_nfq.placement import carry
+from pe_nfq.templates import Epoch, Table, environment, publish
+
+
+class Rehearsal:
+    """Decides the datagrams of captures one after the other; a context manager."""
+
+    def __init__(self, config: Config, engine: str | None) -> None:
+        """`engine` replaces that of every service. Raises TableError and RegistryError."""
+        self._directory = Path(tempfile.mkdtemp(prefix="pe-nfq-explain-"))
+        try:
+            env, _ = environment.create(self._directory, config.max_templates)
+            self._table = Table(env, Epoch(env.directory))
+            snapshot = publish(self._table, 0, partial(_services, config, engine), carry)
+            self._director = Director(self._table, lambda event, facts: None, lambda now: False)
+            self._director.load(snapshot)
+        except BaseException:
+            shutil.rmtree(self._directory)
+            raise
+        dests = (dest for service in snapshot.services for dest in service.dests)
+        self._names = {dest.id: str(dest.endpoint) for dest in dests}
+        self._now = 0
+
+    def dest(self, packet: bytes, ts: float | None) -> str | None:
+        """The dest of an IP packet captured at `ts` (s); None when it would get none."""
+        # A capture's clock may step back; the table's never does.
+        self._now = max(self._now, int((ts or 0.0) * 1000))
+        return self._names.get(self._director.decide(packet, self._now).dest_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._table.close()
+        shutil.rmtree(self._directory)
+
+
+def _services(config: Config, engine: str | None, number: int, ids: Ids) -> Snapshot:
+    snapshot = to_snapshot(config, number, ids)
+    if engine is None:
+        return snapshot
+    services = tuple(replace(service, engine=engine) for service in snapshot.services)
+    return replace(snapshot, services=services)
