@@ -4,8 +4,8 @@ Rules are read into `Rule`s whose conditions answer yes, no, or None: "it
 depends on what is not known here" (the client's address, an interface, a
 match that we do not read). `ends` follows two datagrams that differ only in
 their conntrack state through the chains together, for every answer such
-conditions can have, the same for both: so what it finds different is due to
-the state alone.
+conditions can have, the same for both and the same wherever the same
+condition is met again: what it finds different is due to the state alone.
 """
 
 import enum
@@ -44,16 +44,25 @@ class Packet(NamedTuple):
 
 
 #: Whether a datagram meets a condition; None where that is not known.
-Condition = Callable[[Packet], bool | None]
+Test = Callable[[Packet], bool | None]
+
+
+class Condition(NamedTuple):
+    """A test, and in the tool's words what an inserted rule has to ask to be as narrow.
+
+    The text is empty where the test can always answer, or nothing short says it.
+    """
+
+    test: Test
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """A rule. `target` is in iptables' words, also for nft; a verdict, a chain, or any other.
 
-    `before` is the command that inserts a rule before this one; `limits` are
-    those of its conditions that an inserted rule should keep, each in the tool's words.
-    `alters`: it queues, or sets the mark.
+    `before` is the command that inserts a rule before this one. `alters`: it
+    queues, or sets the mark.
     """
 
     conditions: tuple[Condition, ...]
@@ -61,15 +70,18 @@ class Rule:
     goto: bool = False
     text: str = ""
     before: str = ""
-    limits: tuple[str, ...] = ()
     alters: bool = False
 
     def meets(self, packet: Packet) -> bool | None:
         """Whether it applies to a datagram; None where that is not known."""
-        answers = [condition(packet) for condition in self.conditions]
+        answers = [condition.test(packet) for condition in self.conditions]
         if False in answers:
             return False
         return None if None in answers else True
+
+    def unknown(self, packet: Packet) -> list[str]:
+        """The texts of the conditions that a datagram meets or not: it is not known."""
+        return [c.text for c in self.conditions if c.test(packet) is None]
 
 
 class BaseChain(NamedTuple):
@@ -106,6 +118,8 @@ class End(enum.Enum):
 
 
 _UNDECIDED: Final = (End.LIVE, End.RETURNED)
+#: Beyond it assumptions are forgotten: what is found may then be due to two that cannot both hold.
+_MAX_STATES: Final = 512
 _VERDICTS: Final[Mapping[str, End]] = {
     "ACCEPT": End.ACCEPT,
     "DROP": End.DROP,
@@ -123,11 +137,15 @@ _VERDICTS: Final[Mapping[str, End]] = {
 
 
 class Ends(NamedTuple):
-    """How two datagrams ended, and the rule that ended the first of them (None: a policy)."""
+    """How two datagrams ended, and the first rule that ended one of them (None: a policy).
+
+    `assumed` holds the unknown conditions that brought them there, as ``(text, answer)``.
+    """
 
     first: End
     second: End
     by: Rule | None = None
+    assumed: frozenset[tuple[str, bool]] = frozenset()
 
 
 def ends(table: RuleTable, base: BaseChain, first: Packet, second: Packet) -> set[Ends]:
@@ -156,32 +174,43 @@ class _Walk:
         states = {start}
         for rule in self._chains[name]:
             states = {after for state in states for after in self._rule(rule, state)}
+            if len(states) > _MAX_STATES:
+                states = {state._replace(assumed=frozenset()) for state in states}
         return states
 
     def _rule(self, rule: Rule, state: Ends) -> Iterable[Ends]:
-        alive = [end is End.LIVE for end in state[:2]]
-        if not any(alive):
+        """The states after a rule: once as if unknown conditions were met, once as if not."""
+        met = [rule.meets(packet) is not False for packet in self._packets]
+        hit = [m and end is End.LIVE for m, end in zip(met, state[:2], strict=True)]
+        if not any(hit):
             return {state}
-        met = [rule.meets(packet) for packet in self._packets]
-        after: set[Ends] = set()
-        # What is not known is the same for both: once it is so, once it is not.
-        for unknown in (True, False) if None in met else (True,):
-            hit = [a and (unknown if m is None else m) for a, m in zip(alive, met, strict=True)]
-            after |= self._apply(rule, state, hit) if any(hit) else {state}
-        return after
+        answers = dict(state.assumed)
+        # Which conditions are unknown does not depend on conntrack's state.
+        unknown = rule.unknown(self._packets[0])
+        if any(answers.get(text) is False for text in unknown):
+            return {state}
+        new = [text for text in unknown if text not in answers]
+        if not new:
+            return self._apply(rule, state, hit)
+        yes = state.assumed | {(text, True) for text in new if text}
+        after = self._apply(rule, state._replace(assumed=yes), hit)
+        # Of several one is not met, and which one is not remembered.
+        no = {(new[0], False)} if len(new) == 1 and new[0] else set()
+        return after | {state._replace(assumed=state.assumed | no)}
 
     def _apply(self, rule: Rule, state: Ends, hit: list[bool]) -> set[Ends]:
         if rule.target in self._chains:
             first, second = (End.LIVE if h else End.AWAY for h in hit)
-            inside = Ends(first, second, state.by)
-            leaving = self.chain(rule.target, inside)
-            return {_back(rule, state, left) for left in leaving}
+            inside = Ends(first, second, state.by, state.assumed)
+            return {_back(rule, state, left) for left in self.chain(rule.target, inside)}
         verdict = _VERDICTS.get(rule.target)
         if verdict is None:
             return {state}
-        by = state.by if verdict is End.RETURNED else state.by or rule
         first, second = (verdict if h else e for h, e in zip(hit, state[:2], strict=True))
-        return {Ends(first, second, by)}
+        by = state.by if verdict is End.RETURNED else state.by or rule
+        # What was assumed matters no more to those that have ended.
+        live = End.LIVE in (first, second) or End.RETURNED in (first, second)
+        return {Ends(first, second, by, state.assumed if live else frozenset())}
 
 
 def _back(rule: Rule, outside: Ends, left: Ends) -> Ends:
@@ -191,10 +220,10 @@ def _back(rule: Rule, outside: Ends, left: Ends) -> Ends:
         before if end is End.AWAY else here if end in _UNDECIDED else end
         for before, end in zip(outside[:2], left[:2], strict=True)
     )
-    return Ends(first, second, left.by)
+    return Ends(first, second, left.by, left.assumed)
 
 
-def within(end: str, network: Network) -> Condition:
+def within(end: str, network: Network) -> Test:
     """The address of ``src`` or ``dst`` is in a network."""
 
     def met(packet: Packet) -> bool | None:
@@ -206,7 +235,7 @@ def within(end: str, network: Network) -> Condition:
     return met
 
 
-def port_in(end: str, ranges: Iterable[tuple[int, int]]) -> Condition:
+def port_in(end: str, ranges: Iterable[tuple[int, int]]) -> Test:
     """The port of ``src`` or ``dst`` is in one of some ranges, ends included."""
     wanted = tuple(ranges)
 
@@ -217,33 +246,33 @@ def port_in(end: str, ranges: Iterable[tuple[int, int]]) -> Condition:
     return met
 
 
-def state_in(states: Iterable[str]) -> Condition:
+def state_in(states: Iterable[str]) -> Test:
     """Conntrack's state is one of these, in any case."""
     wanted = {state.upper() for state in states}
     return lambda packet: packet.state in wanted
 
 
-def family_is(family: int) -> Condition:
+def family_is(family: int) -> Test:
     """IPv4 or IPv6."""
     return lambda packet: packet.family == family
 
 
-def constant(answer: bool | None) -> Condition:
+def constant(answer: bool | None) -> Test:
     """The same for every datagram of ours."""
     return lambda packet: answer
 
 
-def inverted(condition: Condition) -> Condition:
+def inverted(test: Test) -> Test:
     """Not."""
 
     def met(packet: Packet) -> bool | None:
-        answer = condition(packet)
+        answer = test(packet)
         return None if answer is None else not answer
 
     return met
 
 
-def read_or_unknown(reader: Callable[[Any], Condition] | None, values: Any) -> Condition:
+def read_or_unknown(reader: Callable[[Any], Test] | None, values: Any) -> Test:
     """What `reader` makes of a tool's values; not known where it makes nothing of them."""
     try:
         return reader(values) if reader else constant(None)

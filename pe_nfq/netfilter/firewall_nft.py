@@ -12,6 +12,7 @@ from pe_nfq.netfilter.firewall import (
     Condition,
     Rule,
     RuleTable,
+    Test,
     constant,
     family_is,
     inverted,
@@ -75,34 +76,32 @@ def read_rules(facts: Json) -> Iterator[Rule]:
     """A rule; several where a verdict map decides, one for each of its entries."""
     where = " ".join(facts[key] for key in ("family", "table", "chain"))
     conditions: list[Condition] = []
-    limits: list[str] = []
-    verdicts: list[tuple[Condition, str, Json]] = []
+    verdicts: list[tuple[Test, str, Json]] = []
     alters = False
     for statement in facts["expr"]:
         kind, value = next(iter(statement.items()))
         if kind == "match":
-            conditions.append(_match(value["left"], value["op"], value["right"]))
-            limits += _limit(value)
+            test = _match(value["left"], value["op"], value["right"])
+            conditions.append(Condition(test, _text(value)))
         elif kind == "vmap":
             verdicts += _verdict_map(value)
         elif kind in _VERDICTS:
             verdicts.append((constant(True), kind, value))
         elif kind not in _SILENT:
-            conditions.append(constant(None))
+            conditions.append(Condition(constant(None)))
         alters |= kind == "queue" or (kind == "mangle" and value["key"] == _MARK)
-    for condition, kind, value in verdicts or [(constant(True), "", None)]:
+    for test, kind, value in verdicts or [(constant(True), "", None)]:
         yield Rule(
-            (*conditions, condition),
+            (*conditions, Condition(test)),
             value["target"] if kind in ("jump", "goto") else _VERDICTS.get(kind, ""),
             kind == "goto",
             text=f"the nft rule of handle {facts['handle']} in {where}",
             before=f"nft insert rule {where} handle {facts['handle']}",
-            limits=tuple(limits),
             alters=alters,
         )
 
 
-def _verdict_map(value: Json) -> Iterator[tuple[Condition, str, Json]]:
+def _verdict_map(value: Json) -> Iterator[tuple[Test, str, Json]]:
     data = value["data"]
     if not isinstance(data, dict) or "set" not in data:
         yield constant(None), "accept", None  # a named map: who knows
@@ -112,31 +111,31 @@ def _verdict_map(value: Json) -> Iterator[tuple[Condition, str, Json]]:
         yield _match(value["key"], "==", key), kind, facts
 
 
-def _match(left: Json, operator: str, right: Json) -> Condition:
+def _match(left: Json, operator: str, right: Json) -> Test:
     kind, facts = next(iter(left.items())) if isinstance(left, dict) else ("", {})
     name = f"{kind} {facts.get('protocol', '')} {facts.get('field', facts.get('key', ''))}"
     values = right["set"] if isinstance(right, dict) and "set" in right else right
     values = values if isinstance(values, list) else [values]
     if operator not in ("==", "in", "!=") or any(_is_reference(value) for value in values):
         return constant(None)
-    condition = read_or_unknown(_READERS.get(name), values)
-    return inverted(condition) if operator == "!=" else condition
+    test = read_or_unknown(_READERS.get(name), values)
+    return inverted(test) if operator == "!=" else test
 
 
 def _is_reference(value: Json) -> bool:
     return isinstance(value, str) and value.startswith("@")
 
 
-def _protocol(values: list[Json]) -> Condition:
+def _protocol(values: list[Json]) -> Test:
     return constant(bool({"udp", 17} & set(values)))
 
 
-def _address(family: int, end: str) -> Callable[[list[Json]], Condition]:
-    def read(values: list[Json]) -> Condition:
+def _address(family: int, end: str) -> Callable[[list[Json]], Test]:
+    def read(values: list[Json]) -> Test:
         if any(isinstance(value, dict) and "prefix" not in value for value in values):
             return constant(None)
-        conditions = [within(end, ip_network(_network(v), strict=False)) for v in values]
-        return _both(family_is(family), _any(conditions))
+        tests = [within(end, ip_network(_network(v), strict=False)) for v in values]
+        return _both(family_is(family), _any(tests))
 
     return read
 
@@ -147,7 +146,7 @@ def _network(value: Json) -> str:
     return str(value)
 
 
-def _ports(end: str) -> Callable[[list[Json]], Condition]:
+def _ports(end: str) -> Callable[[list[Json]], Test]:
     return lambda values: port_in(end, map(_range, values))
 
 
@@ -158,49 +157,48 @@ def _range(value: Json) -> tuple[int, int]:
     return int(value), int(value)
 
 
-def _incoming(values: list[Json]) -> Condition:
+def _incoming(values: list[Json]) -> Test:
     # Datagrams of clients and servers do not come from the director itself.
     return constant(False if values == ["lo"] else None)
 
 
-def _nfproto(values: list[Json]) -> Condition:
+def _nfproto(values: list[Json]) -> Test:
     return _any([family_is({"ipv4": 4, "ipv6": 6}.get(value, 0)) for value in values])
 
 
-def _any(conditions: list[Condition]) -> Condition:
+def _any(tests: list[Test]) -> Test:
     def met(packet: Any) -> bool | None:
-        answers = [condition(packet) for condition in conditions]
+        answers = [test(packet) for test in tests]
         return True if True in answers else None if None in answers else False
 
     return met
 
 
-def _both(first: Condition, second: Condition) -> Condition:
+def _both(first: Test, second: Test) -> Test:
     return lambda packet: first(packet) and second(packet)
 
 
-def _limit(match: Json) -> list[str]:
-    """A condition on source or interface in nft's words, where it is a plain one."""
-    name = _LIMITS.get(str(match["left"]))
+def _text(match: Json) -> str:
+    """A condition on source or interface in nft's words; empty for any other."""
+    name = _SHOWN.get(str(match["left"]))
     right, operator = match["right"], match["op"]
-    if name is None or operator not in ("==", "!=") or _is_reference(right):
-        return []
+    values = right["set"] if isinstance(right, dict) and "set" in right else [right]
+    plain = all(isinstance(v, str) or (isinstance(v, dict) and "prefix" in v) for v in values)
+    if name is None or operator not in ("==", "!=") or not plain:
+        return ""
+    listed = ", ".join(_network(value) for value in values)
     sign = "!= " if operator == "!=" else ""
-    if isinstance(right, dict) and "prefix" in right:
-        return [f"{name} {sign}{_network(right)}"]
-    if not isinstance(right, str):
-        return []
-    return [f"{name} {sign}{right}"]
+    return f"{name} {sign}{listed if values == [right] else '{ ' + listed + ' }'}"
 
 
-_LIMITS: Final = {
+_SHOWN: Final = {
     str({"payload": {"protocol": "ip", "field": "saddr"}}): "ip saddr",
     str({"payload": {"protocol": "ip6", "field": "saddr"}}): "ip6 saddr",
     str({"meta": {"key": "iifname"}}): "iifname",
     str({"meta": {"key": "oifname"}}): "oifname",
 }
 
-_READERS: Final[Mapping[str, Callable[[list[Json]], Condition]]] = {
+_READERS: Final[Mapping[str, Callable[[list[Json]], Test]]] = {
     "ct  state": lambda values: state_in(map(str, values)),
     "meta  l4proto": _protocol,
     "meta  nfproto": _nfproto,

@@ -12,8 +12,10 @@ from typing import Final
 from pe_nfq.netfilter.firewall import (
     BaseChain,
     Condition,
+    Packet,
     Rule,
     RuleTable,
+    Test,
     constant,
     inverted,
     port_in,
@@ -35,8 +37,11 @@ _UDP: Final = ("udp", "17", "udplite", "all", "0")
 #: Modules that add nothing to the options which are read below, or to any.
 _PLAIN_MODULES: Final = ("udp", "comment", "conntrack", "state", "multiport")
 _ALTERING: Final = ("NFQUEUE", "QUEUE", "MARK", "HMARK", "CONNMARK", "TPROXY")
-#: Conditions that a rule for the same traffic should keep.
-_LIMITS: Final = ("-s", "-i", "-o")
+#: Conditions on the service.
+_SERVICE: Final = ("-d", "--sport", "--sports", "--dport", "--dports")
+#: A datagram of which nothing is known: whatever can be unknown of one is of this.
+_ANYTHING: Final = Packet(0, "")
+_NEVER: Final = Rule((Condition(constant(False)),))
 
 
 def tables(save: Save, tool: str, family: int) -> Iterator[RuleTable]:
@@ -50,30 +55,29 @@ def tables(save: Save, tool: str, family: int) -> Iterator[RuleTable]:
         for rule in saved.rules:
             rules = table.chains.setdefault(rule.chain, [])
             place = f"{tool} -t {name} -I {rule.chain} {len(rules) + 1}"
-            rules.append(Rule((constant(False),)) if rule.is_ours else read_rule(rule, place))
+            rules.append(_NEVER if rule.is_ours else read_rule(rule, place))
         yield table
 
 
 def read_rule(rule: SavedRule, place: str) -> Rule:
     """One rule; `place` is the command that inserts before it."""
     conditions: list[Condition] = []
-    limits: list[str] = []
     target, goto = "", False
     for negated, option, values in _options(rule.text):
         if option in ("-j", "-g"):
-            target, goto = values[0], option == "-g"
+            target, goto = "".join(values[:1]), option == "-g"
             break  # what follows are the target's own options
-        condition = read_or_unknown(_READERS.get(option), values)
-        conditions.append(inverted(condition) if negated else condition)
-        if option in _LIMITS:
-            limits.append(shlex.join([*(["!"] if negated else []), option, *values]))
+        test = read_or_unknown(_READERS.get(option), values)
+        words = shlex.join([*["!"][: int(negated)], option, *values])
+        # What is about the service itself, or conntrack, an inserted rule says its own way.
+        text = words if test(_ANYTHING) is None and option not in _SERVICE else ""
+        conditions.append(Condition(inverted(test) if negated else test, text))
     return Rule(
         tuple(conditions),
         target,
         goto,
         text=f"{place.rpartition(' -I ')[0]} {rule}",
         before=place,
-        limits=tuple(limits),
         alters=target in _ALTERING,
     )
 
@@ -92,24 +96,24 @@ def _options(text: str) -> Iterator[tuple[bool, str, list[str]]]:
         negated, at = False, at + 1 + len(values)
 
 
-def _module(values: list[str]) -> Condition:
+def _module(values: list[str]) -> Test:
     return constant(True if values[0] in _PLAIN_MODULES else None)
 
 
-def _protocol(values: list[str]) -> Condition:
+def _protocol(values: list[str]) -> Test:
     return constant(values[0] in _UDP)
 
 
-def _incoming(values: list[str]) -> Condition:
+def _incoming(values: list[str]) -> Test:
     # Datagrams of clients and servers do not come from the director itself.
     return constant(False if values[0] == "lo" else None)
 
 
-def _address(end: str) -> Callable[[list[str]], Condition]:
+def _address(end: str) -> Callable[[list[str]], Test]:
     return lambda values: within(end, ip_network(values[0], strict=False))
 
 
-def _ports(end: str) -> Callable[[list[str]], Condition]:
+def _ports(end: str) -> Callable[[list[str]], Test]:
     return lambda values: port_in(end, map(_range, values[0].split(",")))
 
 
@@ -118,11 +122,11 @@ def _range(text: str) -> tuple[int, int]:
     return int(low or 0), int(high or 65535) if colon else int(low)
 
 
-def _states(values: list[str]) -> Condition:
+def _states(values: list[str]) -> Test:
     return state_in(values[0].split(","))
 
 
-_READERS: Final[Mapping[str, Callable[[list[str]], Condition]]] = {
+_READERS: Final[Mapping[str, Callable[[list[str]], Test]]] = {
     "-m": _module,
     "--comment": lambda values: constant(True),
     "-p": _protocol,

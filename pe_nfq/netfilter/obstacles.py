@@ -25,8 +25,6 @@ _REQUEST_HOOKS: Final = ("prerouting", "input", "forward", "postrouting")
 _REPLY_HOOKS: Final = ("prerouting", "forward", "postrouting")
 #: As many as a line can hold; those that remain are met by the next load.
 _AT_ONCE: Final = 6
-#: A condition on the source has one of these words.
-_SOURCE: Final = frozenset({"-s", "saddr"})
 
 
 class Obstacle(NamedTuple):
@@ -122,15 +120,14 @@ def _all_ends(
 
 
 def _allow(tool: str, before: Rule, packet: Packet, *, only_untracked: bool) -> str:
-    """The command that accepts a datagram before a rule, within the limits of that rule."""
-    # A source that is known is more exact than the rule's.
-    limits = [limit for limit in before.limits if not (packet.src and _SOURCE & {*limit.split()})]
+    """The command that accepts a datagram before a rule, and no more than that rule did."""
+    narrow = [text for text in before.unknown(packet) if text]
     if tool == "nft":
         what, state, verdict = _nft_words(packet), "ct state untracked", "accept"
     else:
         what, verdict = _xtables_words(packet), "-j ACCEPT"
         state = f"-m conntrack --ctstate {_UNTRACKED}"
-    kept = [*limits, state] if only_untracked else []
+    kept = [*narrow, state] if only_untracked else []
     return " ".join([before.before, what, *kept, verdict])
 
 

@@ -83,10 +83,10 @@ class RuleSet:
     def _collisions(self) -> Iterator[str]:
         seen: dict[int, Endpoint] = {}
         for service in self.services:
-            other = seen.setdefault(self.fallback(service), service)
-            if other is service:
-                continue
-            if other == service:
+            mark = self.fallback(service)
+            if seen.get(mark) == service:
                 yield f"udp {service} is given twice"
-            else:
-                yield f"udp {service} and udp {other} have the same fallback marks; change a port"
+            elif mark in seen:
+                both = f"udp {seen[mark]} and udp {service}"
+                yield f"{both} have the same fallback marks; change a port"
+            seen[mark] = service

@@ -10,6 +10,7 @@ OURS: Final = "PENFQ-"
 
 _CHAIN: Final = re.compile(r":(\S+) (\S+)")
 _RULE: Final = re.compile(r"(?:\[(\d+:\d+)\] )?-A (\S+) ?(.*)")
+_QUOTED: Final = re.compile(r'"(?:\\.|[^"\\])*"')
 _TARGET: Final = re.compile(r"(?:^| )-[jg] (\S+)")
 
 
@@ -23,7 +24,7 @@ class SavedRule(NamedTuple):
     @property
     def target(self) -> str:
         """The verdict, target or chain that it leads to; empty when it has none."""
-        found = _TARGET.search(self.text)
+        found = _TARGET.search(_QUOTED.sub("", self.text))
         return found[1] if found else ""
 
     @property

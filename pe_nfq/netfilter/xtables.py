@@ -17,7 +17,7 @@ from pe_nfq.netfilter.save import Save, Table
 from pe_nfq.netfilter.template import fill, read
 
 _TEMPLATE: Final = "prerouting.iptables"
-#: Stage 1 stops before stage 2: in between, the standby worker decides alone.
+#: The tables of the template. Stage 1 stops first: in between, the standby worker decides alone.
 _STOP_ORDER: Final = ("raw", "mangle")
 _QUEUE: Final = re.compile(r"--queue-num (\d+)")
 _NFT_FAMILY: Final = {4: "ip", 6: "ip6"}
@@ -77,14 +77,14 @@ class Xtables:
         return self._for_each(families, _clear_text)
 
     def tidy(self, families: Iterable[int]) -> list[Command]:
-        """Remove the tables that held nothing but ours. The legacy variant's cannot be removed."""
+        """Remove the tables that hold nothing else. Those of the legacy variant cannot go."""
         if self.name != "iptables-nft" or not is_installed("nft"):
             return []
         bare = [
             (family, name)
             for family in families
-            for name, table in _our_tables(self.saved(family)).items()
-            if table.is_bare
+            for name, table in self.saved(family).items()
+            if name in _STOP_ORDER and table.is_bare
         ]
         return [
             command
