@@ -1,0 +1,178 @@
+"""How one service places dialogs. Thresholds: the kernel's ip_vs_bind_dest, ip_vs_unbind_dest."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from pe_nfq.model import RealServer, Snapshot, VirtualService
+from pe_nfq.placement import Placement, carry
+from pe_nfq.schedulers.spread import deterministic_choice
+from tests.tables import MARK_BASE, VIP, dest
+
+
+def service(*dests: RealServer, **facts: object) -> VirtualService:
+    base = VirtualService(id=1, endpoint=VIP, dests=dests, scheduler="rr")
+    return replace(base, **facts)  # type: ignore[arg-type]
+
+
+class Service:
+    """A service as the table drives it: counts, state, and claims one after the other."""
+
+    def __init__(self, *dests: RealServer, **facts: object) -> None:
+        self.load: Counter[int] = Counter()
+        self.state = b""
+        self.service = service(*dests, **facts)
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(self.service, Snapshot(1, MARK_BASE, 1000, (self.service,)))
+
+    def claim(self) -> int | None:
+        """The id of the dest that takes a new template."""
+        rules = self.placement.rules
+        load = self.load.__getitem__
+        chosen, state = rules.choose(b"key", load, self.state)  # type: ignore[arg-type]
+        if chosen is None:
+            return None
+        self.load[chosen.id] += 1
+        self.state = rules.claimed(load, chosen, state)  # type: ignore[arg-type]
+        return chosen.id
+
+    def claims(self, count: int) -> list[int | None]:
+        return [self.claim() for _ in range(count)]
+
+    def change(self, *dests: RealServer, **facts: object) -> None:
+        new = service(*dests, **facts)
+        self.state = carry(self.state, self.service, new)
+        self.service = new
+
+
+def test_the_rules_are_those_of_the_service() -> None:
+    """Numbers, timeout, bound and marks come from service and snapshot."""
+    of = service(dest(1), timeout=77)
+    rules = Placement(of, Snapshot(5, MARK_BASE, 99, (of,))).rules
+    assert (rules.snapshot, rules.timeout, rules.max_templates) == (5, 77, 99)
+    assert rules.mark(3) == MARK_BASE + 3
+
+
+@pytest.mark.parametrize(
+    ("weight", "expire_quiescent", "valid"),
+    [(1, False, True), (1, True, True), (0, False, True), (0, True, False)],
+)
+def test_a_quiesced_dest_keeps_its_templates_unless_told(
+    weight: int, expire_quiescent: bool, valid: bool
+) -> None:
+    """Weight 0 is draining; with `expire_quiescent` it invalidates."""
+    of = Service(dest(1, weight), expire_quiescent=expire_quiescent)
+    assert of.placement.rules.is_valid(1) is valid
+
+
+def test_a_removed_dest_is_not_valid() -> None:
+    assert not Service(dest(1)).placement.rules.is_valid(2)
+
+
+def test_an_overloaded_dest_keeps_its_templates() -> None:
+    of = Service(dest(1, upper=1))
+    of.claim()
+    assert of.claim() is None
+    assert of.placement.rules.is_valid(1)
+
+
+def test_a_quiesced_dest_takes_nothing_new() -> None:
+    assert Service(dest(1, 0), dest(2)).claims(3) == [2, 2, 2]
+
+
+def test_overload_begins_at_the_upper_threshold() -> None:
+    """With the claim that reaches it; then others take all, and nobody when all are."""
+    of = Service(dest(1, upper=2), dest(2, upper=3))
+    assert sorted(of.claims(5), key=str) == [1, 1, 2, 2, 2]
+    assert of.claim() is None
+
+
+@pytest.mark.parametrize(("load", "eligible"), [(6, False), (5, False), (4, True)])
+def test_overload_ends_below_the_lower_threshold(load: int, eligible: bool) -> None:
+    of = Service(dest(1, upper=8, lower=5))
+    of.claims(8)
+    of.load[1] = load
+    assert (of.claim() == 1) is eligible
+
+
+@pytest.mark.parametrize(("load", "eligible"), [(7, False), (6, False), (5, True)])
+def test_without_a_lower_threshold_overload_ends_below_three_quarters(
+    load: int, eligible: bool
+) -> None:
+    of = Service(dest(1, upper=8))
+    of.claims(8)
+    of.load[1] = load
+    assert (of.claim() == 1) is eligible
+
+
+def test_between_the_thresholds_history_decides() -> None:
+    """On the way up a dest takes more; on the way down it does not yet."""
+    of = Service(dest(1, upper=8, lower=3))
+    assert of.claims(5) == [1] * 5
+    of.claims(3)
+    of.load[1] = 5
+    assert of.claim() is None
+
+
+def test_a_lower_threshold_alone_limits_nothing() -> None:
+    assert Service(dest(1, lower=1)).claims(5) == [1] * 5
+
+
+def test_overload_outlives_a_change_of_the_service() -> None:
+    """Of its dests, its scheduler, anything but the threshold itself."""
+    of = Service(dest(1, upper=4), dest(2))
+    of.load[2] = 99
+    of.claims(8)
+    of.change(dest(1, upper=4), scheduler="wlc")
+    of.load[1] = 3
+    assert of.claim() is None
+
+
+@pytest.mark.parametrize("upper", [0, 5])
+def test_a_raised_or_lifted_threshold_ends_overload(upper: int) -> None:
+    """Also between the thresholds (kernel: __ip_vs_update_dest)."""
+    of = Service(dest(1, upper=4))
+    of.claims(4)
+    of.change(dest(1, upper=upper))
+    assert of.claim() == 1
+
+
+def test_the_rotation_is_carried_over_a_change() -> None:
+    """Adding a dest does not start the round robin again."""
+    of = Service(dest(3), dest(2), dest(1))
+    first = of.claim()
+    of.change(dest(4), dest(3), dest(2), dest(1))
+    assert of.claim() != first
+
+
+def test_another_scheduler_begins_afresh() -> None:
+    """It could not read the state of the last one."""
+    of = Service(dest(3), dest(2), dest(1))
+    of.claims(2)
+    of.change(dest(3), dest(2), dest(1), scheduler="mh")
+    assert of.claim() in (1, 2, 3)
+
+
+def test_all_three_ways_by_hash_agree() -> None:
+    """Without a record, and when claimed after that: the same dest, whatever its load."""
+    of = Service(dest(1, upper=1), dest(2, upper=1), dest(3, 0))
+    of.claims(2)
+    for number in range(50):
+        key = b"key%d" % number
+        unrecorded = of.placement.by_hash(b"\x00\x00\x00\x01" + key)
+        rules = of.placement.rules
+        claimed, state = rules.choose_by_hash(key, of.load.__getitem__, b"s")  # type: ignore[arg-type]
+        assert unrecorded == claimed
+        assert unrecorded == deterministic_choice(
+            of.service.dests, key, lambda dest: dest.weight > 0
+        )
+        assert unrecorded is not None
+        assert unrecorded.id != 3
+        assert state == b"s"
+
+
+def test_nobody_with_a_weight_is_nobody_by_hash() -> None:
+    assert Service(dest(1, 0)).placement.by_hash(b"0000key") is None
