@@ -45,9 +45,10 @@ def _rules(rules: frozenset[Rule], held: Held) -> Iterator[Change]:
     stand_ins = {rule.family for rule in rules if rule.priority == 0}
     for family in sorted(stand_ins & plain.keys()):
         yield Change("del", plain[family])
-    for family in sorted({rule.family for rule in held.rules if rule.priority == 0} - stand_ins):
-        if family not in plain:
-            yield Change("add", _kernels_first(family))
+    # Either rule of ours tells that we took it; somebody may have removed the stand-in since.
+    taken = {rule.family for rule in held.rules if rule.is_local}
+    for family in sorted(taken - stand_ins - plain.keys()):
+        yield Change("add", _kernels_first(family))
     for rule in sorted(held.rules - rules, key=_position):
         yield Change("del", rule)
 

@@ -46,19 +46,20 @@ class Rule(NamedTuple):
         if self.mask:
             mask = "" if self.mask == EXACT else f"/{self.mask:#x}"
             words.append(f"{'not ' if self.inverted else ''}fwmark {self.mark:#x}{mask}")
-        target = "local" if self._is_local else str(self.target)
+        target = "local" if self.is_local else str(self.target)
         words.append(self.action.value + ("" if self.action is Action.NOP else f" {target}"))
         words.append(f"protocol {self.protocol}")
         return " ".join(words)
 
     @property
-    def _is_local(self) -> bool:
+    def is_local(self) -> bool:
+        """Whether it looks for an address of this machine."""
         return self.action is Action.LOOKUP and self.target == LOCAL_TABLE
 
     @property
     def is_plain_local(self) -> bool:
         """Whether it sends every packet through the local table, as the kernel's own rule does."""
-        return self._is_local and not self.mask
+        return self.is_local and not self.mask
 
 
 class Route(NamedTuple):

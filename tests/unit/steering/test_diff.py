@@ -56,6 +56,20 @@ def test_the_local_rule_is_never_missing() -> None:
     assert back[:2] == [f"ip -4 rule add {kernels}", f"ip -4 rule del {stand_in}"]
 
 
+def test_a_local_rule_that_others_removed_comes_back() -> None:
+    """Without any, no VIP looks local: first the kernel's own returns, then our stand-in."""
+    fib, local = Fib(), plan_of([service(*SERVERS)], paths={packed("203.0.113.10"): OWN})
+    fib.converge(local)
+    wanted = fib.held()
+    del fib.rules[4][0]
+
+    fib.converge(plan_of([service(*SERVERS)]))
+    assert fib.way(4, 0, is_local=True) == "local"
+
+    fib.converge(local)
+    assert fib.held() == wanted
+
+
 @pytest.mark.parametrize("priority", [5060, 5100, 5060 + SPAN - 1])
 def test_foreign_rules_among_ours_are_refused(priority: int) -> None:
     """One line that says where, and what would be right."""
