@@ -23,6 +23,8 @@ from pe_nfq.templates.publish import reserve, touch
 
 #: Steering is compared with the kernel after every event, and so often (s) without one.
 _RECONCILE_EVERY: Final = 5.0
+#: Changes of one go that get a line each: a repair is told in full, a start is not.
+_MOST_CHANGES: Final = 20
 #: How long one wait for an event may take (s), and so a stop.
 _EVENT_WAIT: Final = 0.5
 #: How long workers may take to follow a snapshot (s); the watchdog ends those that cannot.
@@ -87,8 +89,12 @@ class Services:
 
     async def _steer(self, snapshot: Snapshot, gone: tuple[RealServer, ...]) -> None:
         report: Report = await self._steering_thread.run(self._steering.apply, snapshot, gone)
-        for change in report.changes:
-            self._tell("steering", change=change)
+        if len(report.changes) > _MOST_CHANGES:
+            summary = f"{len(report.changes)} ip commands; pe-nfq steering show has the outcome"
+            self._tell("steering", change=summary)
+        else:
+            for change in report.changes:
+                self._tell("steering", change=change)
         for warning in set(report.warnings) - self._warned:
             self._tell("steering-warning", warning=warning)
         self._warned = set(report.warnings)
