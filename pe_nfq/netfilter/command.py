@@ -1,5 +1,6 @@
 """Running the kernel's rule tools; the one place of this package that runs anything."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pe_nfq.errors import RulesError
 
 #: Seconds. The tools wait for each other's lock; one that still runs then will not end.
 _TIMEOUT: Final = 60.0
+#: What iptables puts before each message.
+_VERSION: Final = re.compile(r"^\S+ v[\d.]+ \(\S+\): ?")
 
 
 class Command(NamedTuple):
@@ -58,7 +61,7 @@ def _run(command: Command, name: str) -> str:
 
 
 def _complaint(stderr: str) -> str:
-    """The lines that matter, as one: no hints, no markers below a quoted line."""
-    lines = (" ".join(line.split()) for line in stderr.splitlines())
-    kept = [line for line in lines if line.strip(" ^") and not line.startswith(("Try `", "# "))]
+    """The lines that matter, as one: no hints, no markers below a quoted line, no version."""
+    lines = (" ".join(_VERSION.sub("", line).split()) for line in stderr.splitlines())
+    kept = [line for line in lines if line.strip(" ^~") and not line.startswith(("Try `", "# "))]
     return "; ".join(kept[:3])

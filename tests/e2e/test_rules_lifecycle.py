@@ -184,8 +184,9 @@ def test_unload_waits_for_what_is_queued(lab: RulesLab) -> None:
     wait_until(lambda: _waiting(lab, 5060) == 5, "five datagrams in the queue")
     unload = lab.director.start([str(LOAD_RULES), "unload"])
     wait_until(lambda: "-A PREROUTING" not in lab.save(4), "the jumps to go")
+    with pytest.raises(TimeoutError):
+        unload.wait(1.0)
     assert "PENFQ" in lab.save(4)
-    assert unload.status is None
     os.kill(holder.pid, signal.SIGUSR1)
 
     assert unload.wait(10) == 0
@@ -359,6 +360,30 @@ def test_show_counts_packets(lab: RulesLab) -> None:
 
     assert f"[3:{3 * (28 + len(INVITE))}] -A PENFQ-STAGE1 -d {VIP[4]}/32" in shown
     assert all("PENFQ-" in line or line[0] in "*#" for line in shown.splitlines())
+
+
+def test_a_configuration_file_says_everything(lab: RulesLab) -> None:
+    """Its queues, services and marks; an option that it has already said is refused."""
+    config = lab.director.directory / "pe-nfq.toml"
+    config.write_text("""\
+workers = 2
+queue = 300
+mark_base = 0x10000000
+[[service]]
+address = "203.0.113.10:5070"
+[[service.server]]
+address = "192.0.2.11"
+""")
+    lab.rules("load", "-c", str(config), "--backend", lab.variant)
+    by_file = lab.save(4)
+    lab.unload()
+    options = ["--vip", VIP[4], "--port", "5070", "--queue", "300", "--workers", "2"]
+    lab.rules("load", *options, "--mark-base", "0x10000000", "--backend", lab.variant)
+
+    assert "--queue-num 299" in by_file
+    assert lab.save(4) == by_file
+    done = lab.rules("load", "-c", str(config), "--queue", "1")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 def test_operator_errors_are_one_line(lab: RulesLab) -> None:
