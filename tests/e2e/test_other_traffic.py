@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import counter
+from tests.lab import counter, forwarding
 from tests.lab.counter import Leaving
 from tests.lab.messages import request
 from tests.lab.network import SIP_PORT, Node
@@ -57,6 +57,17 @@ def test_the_counters_count(steered: Steered) -> None:
     assert sum(steered.daemon.queued().values()) == queued + 1
     assert marked.read() == 1
     assert forwarded.read() >= 1
+
+
+def test_forwarding_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """The measurement of `tests.lab.forwarding` forwards in all its labs, and gives its ratios."""
+    assert forwarding.main(["--rounds", "2", "--seconds", "0.02", "--servers", "1"]) == 0
+
+    _, *rounds, ruled, bare = capsys.readouterr().out.splitlines()
+    assert len(rounds) == 2
+    assert all(int(rate) > 0 for turns in rounds for rate in turns.split())
+    assert ruled.startswith("forwarding: steered/ruled ")
+    assert bare.startswith("forwarding: steered/bare ")
 
 
 def _say(steered: Steered, listener: Node, address: str, port: int) -> None:

@@ -11,7 +11,7 @@ DECIDED: Final = f"{DEFAULT_MARK_BASE:#x}/{DECIDED_MASK:#x}"
 FALLBACK: Final = f"{DEFAULT_MARK_BASE + DECIDED_COUNT:#x}/{DECIDED_MASK:#x}"
 OURS: Final = f"{DEFAULT_MARK_BASE:#x}/{OURS_MASK:#x}"
 ANY: Final = "0x0/0x0"
-_COMMAND: Final = {4: "iptables", 6: "ip6tables"}
+IPTABLES: Final = {4: "iptables", 6: "ip6tables"}
 _numbers = itertools.count(1)
 
 
@@ -32,5 +32,5 @@ class Leaving:
         return int(found[1])
 
     def _iptables(self, *words: str) -> str:
-        command = [_COMMAND[self._lab.family], "-w", "-t", "mangle", *words]
+        command = [IPTABLES[self._lab.family], "-w", "-t", "mangle", *words]
         return self._lab.director.run(command).stdout
