@@ -27,8 +27,8 @@ def test_a_talking_call_stays(steered: Steered) -> None:
     call_id = b"talking@example.net"
     messages = [request(call_id, "INFO", number) for number in range(6)]
 
-    steered.lab.client.send(messages, interval=TIMEOUT * 0.8)
-    steered.traffic.settle()
+    steered.lab.client.send(messages, interval=TIMEOUT * 0.7)
+    steered.settle()
 
     assert len(steered.placed([call_id])[call_id]) == 1
     assert not steered.traffic.lost()

@@ -62,7 +62,7 @@ def test_fragments_out_of_order(steered: Steered, first: str) -> None:
     steered.send(call(call_id))
 
     fragments.send(steered.lab.client, [pieces[number] for number in order])
-    steered.traffic.settle()
+    steered.settle()
 
     assert steered.arrivals()[message] == tuple(steered.placed([call_id])[call_id])
     assert not steered.traffic.lost()

@@ -32,7 +32,7 @@ def test_keepalives_pass_by_the_queue(steered: Steered) -> None:
 
     for port in PORTS:
         steered.lab.client.send(list(KEEPALIVES.values()), src_port=port)
-    steered.traffic.settle()
+    steered.settle()
 
     assert steered.daemon.queued() == queued
     arrivals = steered.arrivals()
@@ -138,7 +138,7 @@ def _servers_of_client(steered: Steered, number: int, name: str) -> set[str]:
     client = steered.lab.clients[number]
     for port in PORTS:
         client.send([_payload(f"{name} {number}", port)], src_port=port)
-    steered.traffic.settle()
+    steered.settle()
     arrivals = steered.arrivals()
     found = [arrivals[_payload(f"{name} {number}", port)] for port in PORTS]
     assert [len(servers) for servers in found] == [1] * len(PORTS)

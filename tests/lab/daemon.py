@@ -98,10 +98,17 @@ class PeNfq:
 
     def queued(self) -> dict[int, int]:
         """How many datagrams each netfilter queue of the director has taken so far."""
+        return {number: taken for number, _, taken in self._queues()}
+
+    def waiting(self) -> int:
+        """How many datagrams wait in the director's netfilter queues."""
+        return sum(length for _, length, _ in self._queues())
+
+    def _queues(self) -> list[tuple[int, int, int]]:
+        """(number, length, datagrams taken so far) of each queue; kernel: seq_show of nfqnl."""
         path = "/proc/net/netfilter/nfnetlink_queue"
         rows = [line.split() for line in self._lab.director.run(["cat", path]).stdout.splitlines()]
-        # the last but one column numbers what is queued (kernel: nfqnl seq_show)
-        return {int(row[0]): int(row[-2]) for row in rows}
+        return [(int(row[0]), int(row[2]), int(row[-2])) for row in rows]
 
     def worker_pid(self, queue: int) -> int:
         """The process that serves `queue` now. Raises LookupError."""

@@ -26,7 +26,13 @@ class Steered(NamedTuple):
     ) -> None:
         """Send from one ip:port to the service, and wait until all has arrived somewhere."""
         (client or self.lab.client).send(payloads, src_port=src_port)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until nothing is on its way: a busy machine may leave a worker waiting for long."""
         self.traffic.settle()
+        while self.daemon.waiting():
+            self.traffic.settle()
 
     def placed(self, call_ids: Sequence[bytes]) -> dict[bytes, list[str]]:
         """Which servers received datagrams of these calls."""
