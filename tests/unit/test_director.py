@@ -168,6 +168,52 @@ def test_golden(packet: bytes, outcome: str, reason: Reason | None, bench: Bench
     assert len(all_templates(bench.table)) == (outcome == "created")
 
 
+class Whole(SipEngine):
+    """Its key is the payload: what an engine is given is exactly the datagram, or it shows."""
+
+    @staticmethod
+    def key(packet: bytes, at: int, end: int) -> bytes | Reason:
+        assert end <= len(packet)
+        return packet[at:end] or Reason.EMPTY
+
+
+#: Beside the golden ones: packets that a look at the first bytes takes for known ones.
+DECEPTIVE = [
+    *(case[:2] for case in GOLDEN),
+    ("UDP ends before the Call-ID", ipv4(UDP[:4] + b"\0\x10\0\0" + CALL)),
+    ("IP ends before UDP does", ipv4(UDP)[:2] + b"\0\x30" + ipv4(UDP)[4:]),
+    ("IPv4, cut in the body", udp(CALL + b"body")[:-2]),
+    ("IPv4, cut in the headers", udp(CALL)[:100]),
+    ("IPv6, cut in the body", udp(CALL + b"body", CLIENT6, VIP6)[:-2]),
+    ("version 7", b"\x70" + udp(CALL, CLIENT6, VIP6)[1:]),
+    ("TCP over IPv6", ipv6(UDP, 6)),
+]
+
+
+@pytest.mark.parametrize("engine", [SipEngine(), Whole()], ids=["sip", "whole"])
+@pytest.mark.parametrize(
+    "packet", [case[1] for case in DECEPTIVE], ids=[case[0] for case in DECEPTIVE]
+)
+def test_a_warm_worker_decides_as_a_cold_one(
+    packet: bytes, engine: SipEngine, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flows and dialogs that are known must not make it look less closely."""
+    monkeypatch.setattr(director_module, "load_engine", lambda name: engine)
+    bench.publish_both_families()
+    cold, warm = bench.worker(), bench.worker()
+    for known in (udp(CALL), udp(CALL, CLIENT6, VIP6), udp(CALL + b"body"), udp(CALL)):
+        warm.decide(known)
+    warm_told = len(warm.told)
+    expected, found = cold.decide(packet), warm.decide(packet)
+    assert (found.mark, found.reason, found.drop) == (
+        expected.mark,
+        expected.reason,
+        expected.drop,
+    )
+    errors = [name for name, _ in (*cold.told, *warm.told[warm_told:]) if name == "engine-error"]
+    assert errors == []
+
+
 #: In which the SIP engine finds no key.
 DECLINED = [
     ("no payload", udp(b""), Reason.EMPTY),
@@ -476,11 +522,15 @@ def test_memory_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(cache.young) + len(cache._old) <= 16
 
 
-def test_the_cache_holds_what_the_path_reads(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", [SipEngine(), Whole()], ids=["sip", "whole"])
+def test_the_cache_holds_what_the_path_reads(
+    engine: SipEngine, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second datagram of a dialog does not walk the whole path: else all is slow and right."""
+    monkeypatch.setattr(director_module, "load_engine", lambda name: engine)
     bench.publish_both_families()
     worker = bench.worker()
-    packets = [udp(CALL), udp(CALL, CLIENT6, VIP6)]
+    packets = [udp(sip(b"x")), udp(sip(b"x"), CLIENT6, VIP6)]
     marks = [worker.decide(packet).mark for packet in packets]
     monkeypatch.setattr(worker.director, "_decide_slowly", None)
     assert [worker.decide(packet).mark for packet in packets] == marks

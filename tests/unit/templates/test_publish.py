@@ -77,6 +77,7 @@ def test_a_number_rests_for_one_longest_timeout(
     publish(table, 1, timeout=P)
     rested = deadline(0, 600)
     for now in (0, REST, rested - 1):
+        publish(table, 1, now=now)
         with pytest.raises(TableError):
             publish(table, 1, 3, now=now)
     # What has rested is forgotten by the publication that meets it, and used by the next.

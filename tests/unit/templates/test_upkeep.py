@@ -59,6 +59,7 @@ def test_a_refreshed_template_is_listed_again(table: Table) -> None:
 def test_an_index_entry_without_a_template_is_discarded(table: Table) -> None:
     """A dead entry cannot hurt: one of a key that is gone, or that is listed elsewhere."""
     claim(table, 1)
+    table.settle(b"0000key0000", 5000, first_dest(table))
     with table.write() as txn:
         expiry = table.environment.db["expiry"]
         txn.put(slot_key(3, b"0000gone"), b"", db=expiry)
