@@ -2,17 +2,16 @@
 
 How many follows the weights exactly, by Webster's method: a server that goes
 leaves every other at least as many as before. Which ones: every slot prefers
-servers, and every server slots, by one draw (weighted rendezvous hashing), and
+servers, and every server slots, by one draw (rendezvous hashing), and
 they are matched as in Gale and Shapley (1962). So the slots of a server that
-goes move, and few others: 2 or 3 of 64 on average. Rendezvous alone moves none
-but gave the busiest server a third more than its share on average, and up to
-twice as much.
+goes move, and few others: 2 or 3 of 64 on average. Weighted rendezvous alone
+moves none but gave the busiest server a third more than its share on average,
+and up to twice as much.
 """
 
 import functools
 import hashlib
 import heapq
-import math
 from typing import Final
 
 from pe_nfq.marks import FALLBACK_SLOTS
@@ -28,8 +27,7 @@ Candidate = tuple[str, int]
 def assign(service: str, candidates: tuple[Candidate, ...]) -> tuple[int, ...]:
     """For each slot the index of its server in `candidates`, which must not be empty."""
     draws = [
-        [_draw(service, slot, *candidate) for candidate in candidates]
-        for slot in range(FALLBACK_SLOTS)
+        [_draw(service, slot, server) for server, _ in candidates] for slot in range(FALLBACK_SLOTS)
     ]
     return _match(draws, _quotas(candidates))
 
@@ -47,10 +45,10 @@ def _quotas(candidates: tuple[Candidate, ...]) -> list[int]:
     return quotas
 
 
-def _match(draws: list[list[float]], quotas: list[int]) -> tuple[int, ...]:
+def _match(draws: list[list[bytes]], quotas: list[int]) -> tuple[int, ...]:
     """Slots ask servers, the highest draw first; a full one keeps the highest that asked."""
     choices = [sorted(range(len(quotas)), key=row.__getitem__) for row in draws]
-    kept: list[list[tuple[float, int]]] = [[] for _ in quotas]
+    kept: list[list[tuple[bytes, int]]] = [[] for _ in quotas]
     asking = list(range(len(draws)))
     while asking:
         slot = asking.pop()
@@ -62,10 +60,6 @@ def _match(draws: list[list[float]], quotas: list[int]) -> tuple[int, ...]:
     return tuple(owners[slot] for slot in range(len(draws)))
 
 
-def _draw(service: str, slot: int, server: str, weight: int) -> float:
-    """What the server draws for the slot; it is the highest of several as often as weights say."""
-    text = f"{service} {slot} {server}".encode()
-    number = int.from_bytes(hashlib.blake2b(text, digest_size=6).digest())
-    # 48 bits fit a float; the half keeps it off 0 and 1.
-    uniform = (number + 0.5) / (1 << 48)
-    return weight / -math.log(uniform)
+def _draw(service: str, slot: int, server: str) -> bytes:
+    """What the server draws for the slot; the highest is preferred."""
+    return hashlib.blake2b(f"{service} {slot} {server}".encode(), digest_size=8).digest()

@@ -3,9 +3,11 @@
 import pytest
 
 from pe_nfq.errors import SteeringError
+from pe_nfq.marks import Marks
 from pe_nfq.steering.diff import check_priorities
 from pe_nfq.steering.layout import SPAN
-from pe_nfq.steering.objects import Action, Held, Route, Rule
+from pe_nfq.steering.objects import Action, Change, Held, Route, Rule
+from pe_nfq.steering.plan import Path
 from tests.unit.steering.fib import OWN, Fib, packed, plan_of, service
 
 SERVERS = [("192.0.2.1:5060", 1), ("192.0.2.2:5060", 1), ("192.0.2.3:5060", 1)]
@@ -29,6 +31,21 @@ def test_weight_0_replaces_routes_and_touches_no_rule() -> None:
 
     assert made
     assert {(change.verb, type(change.thing)) for change in made} == {("replace", Route)}
+
+
+def test_the_way_to_a_server_that_cannot_be_reached_is_removed() -> None:
+    """Its table stays, and refuses; the way comes back with the server."""
+    fib, services = Fib(), [service(*SERVERS)]
+    gone = Path("", problem="its link is down")
+    mark = Marks().decided(1)
+    fib.converge(plan_of(services))
+
+    made = fib.converge(plan_of(services, paths={packed("192.0.2.1"): gone}))
+    assert Change("del", Route.via(4, 506000001, "192.0.2.1", "eth0")) in made
+    assert fib.way(4, mark) == "unreachable"
+
+    fib.converge(plan_of(services))
+    assert fib.way(4, mark) == "192.0.2.1"
 
 
 def test_tables_are_filled_before_rules_and_emptied_after_them() -> None:

@@ -22,10 +22,11 @@ def servers(*weights: int) -> tuple[Candidate, ...]:
         ((3, 1), [48, 16]),
         ((1, 1, 2), [16, 16, 32]),
         ((65535, 1), [64, 0]),
+        ((100, 1, 1, 1, 1), [60, 1, 1, 1, 1]),
     ],
 )
 def test_shares_follow_weights(weights: tuple[int, ...], shares: list[int]) -> None:
-    """Exactly, where 64 can be divided so."""
+    """Exactly, where 64 can be divided so; a small one is not forgotten before 1/128."""
     slots = assign(SERVICE, servers(*weights))
 
     assert [slots.count(n) for n in range(len(weights))] == shares

@@ -1,5 +1,7 @@
 """Choosing a steering, and the one that does nothing."""
 
+from dataclasses import asdict
+
 import pytest
 
 from pe_nfq.config import parse
@@ -29,9 +31,17 @@ def test_an_unknown_steering_is_refused() -> None:
         make_steering("ipvs", Settings())
 
 
-def test_settings_come_from_the_configuration_and_have_its_defaults() -> None:
+def test_settings_have_the_defaults_of_the_configuration() -> None:
     """What is written twice must agree."""
     config = parse({"service": [{"address": "203.0.113.10:5060"}]}, "test")
 
     assert Settings.of(config) == Settings()
     assert (config.table_base, config.rule_priority) == (DEFAULT_TABLE_BASE, DEFAULT_RULE_PRIORITY)
+
+
+def test_settings_come_from_the_configuration() -> None:
+    """Each from the option of its name."""
+    wanted = Settings(mark_base=0x51000000, table_base=7000, rule_priority=9, vip_local=True)
+    services = [{"address": "203.0.113.10:5060"}]
+
+    assert Settings.of(parse({**asdict(wanted), "service": services}, "test")) == wanted
