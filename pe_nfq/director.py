@@ -12,7 +12,7 @@ persistence instead of the kernel's silent drop (`OnDecline`).
 
 import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pe_nfq.cache import TwoGenerations
@@ -105,6 +105,16 @@ class Director:
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass
         return self._decide_slowly(packet, now)
+
+    def describe(self, packet: bytes) -> Mapping[str, object]:
+        """Whose datagram it is, for the log; {} for what no service gets."""
+        datagram = dissect(packet)
+        served = isinstance(datagram, Datagram) and self._services.get(_end(*datagram.dst))
+        if not served or isinstance(datagram, Reason):
+            return {}
+        pe_data = self._pe_data(self._flow(datagram, served), packet, datagram)
+        shown = b"" if isinstance(pe_data, Reason) else pe_data
+        return {"pe_data": shown, "client": datagram.src, "service": served.service}
 
     def _decide_slowly(self, packet: bytes, now: int) -> Decision:
         """The whole path; once more from its top when the snapshot turned out to be old."""

@@ -89,6 +89,19 @@ def process_start(pid: int) -> int:
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
+def scheduling(pid: int) -> tuple[bool, int]:
+    """Whether a process is runnable, and its CPU time in ns; (False, 0) when it does not live.
+
+    The CPU time is the first field of /proc/PID/schedstat.
+    """
+    process = Path("/proc") / str(pid)
+    try:
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state == "R", int((process / "schedstat").read_text().split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return False, 0
+
+
 def lives(slot: Any) -> bool:
     """Whether the process that wrote a slot still lives."""
     pid, started = int(slot[Cell.PID]), int(slot[Cell.STARTED])

@@ -79,8 +79,8 @@ class Worker:
         """As `Director.decide`, and tell of every match (verbosity 9)."""
         decision = self._director.decide(packet, now)
         if decision.outcome == "match":
-            facts = {"dest_id": decision.dest_id, "mark": decision.mark, "length": len(packet)}
-            self._events.emit("match", facts)
+            facts = {"dest_id": decision.dest_id, "mark": decision.mark}
+            self._events.emit("match", {**self._director.describe(packet), **facts})
         return decision
 
     def run(self) -> None:

@@ -69,7 +69,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "expired": _event(DIALOGS, "service count"),
     "declined": _event(DIALOGS, "why service client worker", most=FEW),
-    "match": _event(MATCHES, "dest mark length worker"),
+    "match": _event(MATCHES, "pe_data client service dest mark worker"),
 }
 
 #: What is not in the table is a defect of ours: it is written, and tests find it.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pe_nfq.heartbeat import MAX_WORKERS, STANDBY, Cell, Heartbeats, State, lives
+from pe_nfq.heartbeat import MAX_WORKERS, STANDBY, Cell, Heartbeats, State, lives, scheduling
 from pe_nfq.nfqueue import queue_lengths
 from pe_nfq.supervisor.watchdog import Reading, Watchdog
 from pe_nfq.templates import boottime_ms
@@ -117,6 +117,7 @@ class Crew:
                 queued.get(member.queue, 0),
                 int(cells[Cell.LOCK_STATE]),
                 int(cells[Cell.LOCK_SINCE]),
+                *scheduling(member.pid),
             )
             for member, cells in self._serving()
         ]

@@ -22,7 +22,10 @@ _STRIKES: Final = HANG_LIMIT // TICK
 
 
 class Reading(NamedTuple):
-    """What the heartbeats say of one serving worker; times in ms of boottime."""
+    """What the heartbeats and the scheduler say of a serving worker; times in ms of boottime.
+
+    `runnable`: it runs or waits for a processor. `cpu`: its CPU time so far (ns).
+    """
 
     slot: int
     beat: int
@@ -30,6 +33,8 @@ class Reading(NamedTuple):
     queued: int
     lock_state: int
     lock_since: int
+    runnable: bool
+    cpu: int
 
 
 class Watchdog:
@@ -37,13 +42,14 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._verdicts: dict[int, int] = {}
+        self._cpu: dict[int, int] = {}
         self._strikes: dict[int, int] = {}
         #: (since, ticks) of the lock state, by slot.
         self._lock: dict[int, tuple[int, int]] = {}
 
     def forget(self, slot: int) -> None:
         """A new process serves this slot."""
-        for memory in (self._verdicts, self._strikes, self._lock):
+        for memory in (self._verdicts, self._cpu, self._strikes, self._lock):
             memory.pop(slot, None)
 
     def judge(self, now: int, readings: Iterable[Reading]) -> dict[int, str]:
@@ -55,12 +61,17 @@ class Watchdog:
         for reading in readings:
             bad = reading.slot not in waiting and self._looks_bad(now, reading)
             self._verdicts[reading.slot] = reading.verdicts
+            self._cpu[reading.slot] = reading.cpu
             self._strikes[reading.slot] = self._strikes.get(reading.slot, 0) + 1 if bad else 0
             if self._strikes[reading.slot] > _STRIKES:
                 guilty.setdefault(reading.slot, "no verdict while datagrams wait, or no heartbeat")
         return guilty
 
     def _looks_bad(self, now: int, reading: Reading) -> bool:
+        if reading.runnable and self._cpu.get(reading.slot) == reading.cpu:
+            # It wants to run and gets no processor (half a second, seen on a busy machine).
+            # Another worker would get none either, and what waits in the queue would be lost.
+            return False
         silent = reading.queued > 0 and self._verdicts.get(reading.slot) == reading.verdicts
         return silent or now - reading.beat > BEAT_LIMIT
 

@@ -1,6 +1,7 @@
 """The daemon's life: start, reload, stop, and what it refuses."""
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.lab.daemon import PeNfq
-from tests.lab.network import Lab
+from tests.lab.network import SIP_PORT, Lab
 from tests.lab.process import Process
 from tests.lab.traffic import watch
 from tests.lab.waiting import wait_until
@@ -21,13 +22,16 @@ def invite(dialog: int) -> bytes:
 
 @contextlib.contextmanager
 def stream(lab: Lab, dialogs: int = 50) -> Iterator[None]:
-    """Datagrams of some dialogs, 5,000 a second, for as long as the context lasts."""
+    """Datagrams of some dialogs, some thousand a second, for as long as the context lasts."""
     stopping = threading.Event()
     payloads = [invite(number) for number in range(dialogs)]
 
     def send() -> None:
-        while not stopping.is_set():
-            lab.client.send(payloads, interval=0.0002)
+        with lab.client.socket(lab.client.address, SIP_PORT) as sender:
+            for payload in itertools.cycle(payloads):
+                if stopping.wait(0.0002):
+                    return
+                sender.sendto(payload, (lab.vip, SIP_PORT))
 
     thread = threading.Thread(target=send)
     thread.start()
@@ -69,6 +73,7 @@ def test_dialogs_return_to_their_servers_after_a_restart() -> None:
         with watch(lab) as before:
             lab.client.send([invite(number) for number in range(30)], interval=0.001)
         daemon.stop()
+        left = {template["pe_data"] for template in daemon.templates()}
         daemon.start()
         with watch(lab) as after:
             lab.client.send([invite(number) for number in range(30)], interval=0.001)
@@ -78,6 +83,21 @@ def test_dialogs_return_to_their_servers_after_a_restart() -> None:
             server: {s.call_id for s in seen} for server, seen in after.received().items()
         }
         assert all(placed.values())
+        assert left == {f"{number}@daemon" for number in range(30)}
+
+
+def test_at_verbosity_9_every_match_is_told() -> None:
+    """The first datagram of a dialog is `template-created`, each later one a `match`."""
+    with Lab(servers=2) as lab, recording(lab), PeNfq(lab, top={"verbosity": 9}) as daemon:
+        lab.client.send([invite(number) for number in (1, 2, 1, 1)], interval=0.001)
+        wait_until(lambda: len(daemon.events("match")) == 2, "two matches")
+        created = {event["pe_data"]: event["dest"] for event in daemon.events("template-created")}
+
+        assert created.keys() == {"1@daemon", "2@daemon"}
+        for match in daemon.events("match"):
+            assert match["pe_data"] == "1@daemon"
+            assert match["dest"] == created["1@daemon"]
+            assert match["client"] == f"{lab.client.address}:5060"
 
 
 def test_a_new_supervisor_with_fewer_workers_sends_the_rest_home_without_a_loss() -> None:

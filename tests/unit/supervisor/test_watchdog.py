@@ -17,13 +17,22 @@ class Worker:
     lock_state: int = IDLE
     lock_since: int = 0
     stopped: bool = False
+    runnable: bool = False
+    cpu: int = 0
 
     def reading(self, now: int) -> Reading:
         if not self.stopped:
             self.beat = now
             self.verdicts += 1
         return Reading(
-            self.slot, self.beat, self.verdicts, self.queued, self.lock_state, self.lock_since
+            self.slot,
+            self.beat,
+            self.verdicts,
+            self.queued,
+            self.lock_state,
+            self.lock_since,
+            self.runnable,
+            self.cpu,
         )
 
     def lock(self, state: int, since: int) -> None:
@@ -178,3 +187,25 @@ def test_two_can_hang_at_once() -> None:
     for worker in some.workers[:2]:
         worker.stopped, worker.queued = True, 1
     assert sorted(some.until_guilty()[1]) == [1, 2]
+
+
+def test_a_worker_that_gets_no_processor_is_left_alone() -> None:
+    """Runnable, and its CPU time stands still: killing it would only lose its queue."""
+    crew_ = crew()
+    starved = crew_.workers[0]
+    starved.stopped, starved.runnable, starved.queued = True, True, 500
+
+    assert crew_.until_guilty() == (5000, {})
+
+
+def test_a_worker_that_runs_in_circles_is_killed() -> None:
+    """Runnable, and its CPU time grows, but no verdict comes of it."""
+    crew_ = crew()
+    busy = crew_.workers[0]
+    busy.stopped, busy.runnable, busy.queued = True, True, 500
+    guilty: dict[int, str] = {}
+    for _ in range(20):
+        busy.cpu += 1_000_000
+        guilty |= crew_.tick()
+
+    assert list(guilty) == [busy.slot]
