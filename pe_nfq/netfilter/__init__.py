@@ -3,7 +3,10 @@
 The rules themselves are in `rules/`, with the reason for each line. `ruleset`
 says what they are filled in with, `template` fills them in, `save` reads what
 iptables has, `xtables` and `nft` plan what to feed to which command, `backend`
-chooses among these by trying, `drain` waits for queues. `firewall` finds what
-untracked SIP would break, in what `firewall_xtables` and `firewall_nft` read;
-`check` looks at everything. Only `command` runs anything.
+chooses among these by trying, `drain` waits for queues.
+
+`firewall_xtables` and `firewall_nft` read the rules of others, as `conditions`;
+`firewall` follows a datagram through them, tracked and not; `obstacles` says
+what would break, with the remedy. `check` looks at everything. Only `command`
+runs anything.
 """

@@ -7,11 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any, Final
 
-from pe_nfq.netfilter.firewall import (
-    BaseChain,
+from pe_nfq.netfilter.conditions import (
     Condition,
-    Rule,
-    RuleTable,
     Test,
     constant,
     family_is,
@@ -21,6 +18,7 @@ from pe_nfq.netfilter.firewall import (
     state_in,
     within,
 )
+from pe_nfq.netfilter.firewall import BaseChain, Rule, RuleTable
 
 _FAMILIES: Final = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 #: Before this priority nothing has looked at conntrack.

@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Final
 
-from pe_nfq.netfilter.firewall import (
-    BaseChain,
+from pe_nfq.netfilter.conditions import (
     Condition,
     Packet,
-    Rule,
-    RuleTable,
     Test,
     constant,
     inverted,
@@ -23,6 +20,7 @@ from pe_nfq.netfilter.firewall import (
     state_in,
     within,
 )
+from pe_nfq.netfilter.firewall import BaseChain, Rule, RuleTable
 from pe_nfq.netfilter.save import Save, SavedRule
 
 _KINDS: Final = {

@@ -13,7 +13,8 @@ from pe_nfq.errors import RulesError
 from pe_nfq.model import Endpoint
 from pe_nfq.netfilter import firewall_nft, firewall_xtables
 from pe_nfq.netfilter.command import Command, is_installed, run
-from pe_nfq.netfilter.firewall import BaseChain, End, Ends, Packet, Rule, RuleTable, ends
+from pe_nfq.netfilter.conditions import Packet
+from pe_nfq.netfilter.firewall import BaseChain, End, Ends, Rule, RuleTable, ends
 from pe_nfq.netfilter.nft import TABLE
 from pe_nfq.netfilter.ruleset import RuleSet
 from pe_nfq.netfilter.xtables import Xtables

@@ -122,8 +122,14 @@ TRANSLATIONS: Final = {
     "masquerade": "iptables-nft -t nat -A POSTROUTING -o eth0 -j MASQUERADE",
     "legacy snat": "iptables-legacy -t nat -A POSTROUTING -p udp -j SNAT --to-source 192.0.2.1",
     "dnat": f"ip6tables-nft -t nat -A PREROUTING -d {VIP[6]} -j DNAT --to-destination 2001:db8::9",
-    "nft": "nft -f - <<'EOF'\ntable ip t { chain c { type nat hook prerouting priority dstnat;\n"
-    "udp dport 5060 dnat to 192.0.2.9\n} }\nEOF",
+    "nft": """nft -f - <<'EOF'
+        table ip t {
+            chain c {
+                type nat hook prerouting priority dstnat;
+                udp dport 5060 dnat to 192.0.2.9
+            }
+        }
+EOF""",
 }
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pe_nfq.model import Endpoint
 from pe_nfq.netfilter import firewall_xtables, save
-from pe_nfq.netfilter.firewall import End, Packet, RuleTable, ends, within
+from pe_nfq.netfilter.conditions import Packet, within
+from pe_nfq.netfilter.firewall import End, RuleTable, ends
 
 VIP = Endpoint.parse("203.0.113.10:5060")
 REQUEST = Packet(4, "NEW", dst=VIP)

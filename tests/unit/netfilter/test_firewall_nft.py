@@ -6,7 +6,8 @@ import pytest
 
 from pe_nfq.model import Endpoint
 from pe_nfq.netfilter import firewall_nft
-from pe_nfq.netfilter.firewall import End, Packet, RuleTable, ends
+from pe_nfq.netfilter.conditions import Packet
+from pe_nfq.netfilter.firewall import End, RuleTable, ends
 
 REQUEST = Packet(4, "NEW", dst=Endpoint.parse("203.0.113.10:5060"))
 BOTH_PASS, BOTH_DROP = (End.ACCEPT, End.ACCEPT), (End.DROP, End.DROP)
