@@ -124,7 +124,7 @@ class Crew:
         for slot, why in self._watchdog.judge(now, readings).items():
             self._kill(self._members[slot], why)
         for member in self._members.values():
-            if member.pid and not self._serves(member) and now - member.started > _START_LIMIT:
+            if member.pid and self._is_starting(member) and now - member.started > _START_LIMIT:
                 self._kill(member, "did not start serving")
 
     def _serving(self) -> list[tuple[Member, Any]]:
@@ -137,6 +137,11 @@ class Crew:
     def _serves(self, member: Member) -> bool:
         cells = self._heartbeats.slot(member.slot)
         return bool(member.pid == cells[Cell.PID] != 0 and cells[Cell.STATE] == State.SERVING)
+
+    def _is_starting(self, member: Member) -> bool:
+        """Not serving yet. A worker that leaves its queue does not serve either."""
+        cells = self._heartbeats.slot(member.slot)
+        return bool(member.pid != cells[Cell.PID] or cells[Cell.STATE] == State.STARTING)
 
     def _spawn(self, member: Member) -> None:
         command = [sys.executable, "-m", "pe_nfq.worker", "--state-dir", str(self._state_dir)]
