@@ -3,8 +3,12 @@
 import configparser
 import importlib.metadata
 import os
+import shutil
 import subprocess
+import sys
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -75,3 +79,43 @@ def test_scripts_are_commands(script: str) -> None:
     """Each can be run as it is, and bash can read it."""
     assert os.access(ROOT / script, os.X_OK)
     subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
+    """The names in a wheel and in a source archive, built from a copy: builds leave litter."""
+    copy = tmp_path_factory.mktemp("build") / "pe-nfq"
+    ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    build = "import setuptools.build_meta as b; b.build_wheel('dist'); b.build_sdist('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=copy, check=True, capture_output=True)
+    (wheel,), (source,) = (copy / "dist").glob("*.whl"), (copy / "dist").glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as built, tarfile.open(source) as packed:
+        return set(built.namelist()), {name.partition("/")[2] for name in packed.getnames()}
+
+
+def test_a_wheel_has_all_that_is_used_at_run_time(archives: tuple[set[str], set[str]]) -> None:
+    """Beside the modules: the marker of types, the example file, the rules, the licence."""
+    wheel, _ = archives
+    name = f"pe_nfq-{pe_nfq.__version__}"
+
+    assert wheel >= {
+        "pe_nfq/py.typed",
+        "pe_nfq/data/pe-nfq.toml",
+        f"{name}.data/data/share/pe-nfq/rules/prerouting.iptables",
+        f"{name}.data/data/share/pe-nfq/rules/prerouting.nft",
+        f"{name}.dist-info/licenses/LICENSE",
+        f"{name}.dist-info/entry_points.txt",
+    }
+    assert not [path for path in wheel if path.startswith(("tests", "scripts"))]
+
+
+def test_a_source_archive_is_the_whole_project(archives: tuple[set[str], set[str]]) -> None:
+    """Whoever unpacks it can run the demo and the tests."""
+    _, source = archives
+
+    for folder in ("pe_nfq", "rules", "scripts", "tests"):
+        files = {path for path in (ROOT / folder).rglob("*") if path.is_file()}
+        wanted = {str(path.relative_to(ROOT)) for path in files if path.suffix != ".pyc"}
+        assert wanted <= source
+    assert {"README.rst", "CHANGELOG.rst", "LICENSE", ".ci/run"} <= source
