@@ -105,6 +105,10 @@ class Crew:
         """Whether all serving workers decide by the snapshot `number` or a newer one."""
         return all(cells[Cell.SNAPSHOT] >= number for _, cells in self._serving())
 
+    def serving(self) -> int:
+        """How many workers serve, the standby not counted."""
+        return sum(member.slot != STANDBY for member, _ in self._serving())
+
     def check(self) -> None:
         """One tick of the watchdog: kill what hangs."""
         now = boottime_ms()

@@ -79,7 +79,7 @@ class Supervisor:
         self._spawn(self._upkeep.free_readers())
         self._spawn(self._services.keep_steering())
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
-        self._tell("ready", workers=config.workers, services=len(config.services))
+        self._tell("ready", workers=self._crew.serving(), services=len(config.services))
 
     def _open_table(self) -> Table:
         config = self._config
