@@ -100,7 +100,8 @@ class Services:
         self._warned = set(report.warnings)
 
     def _tell_services(self, old: Snapshot | None, new: Snapshot) -> None:
-        before = {} if old is None else {d.id: d for s in old.services for d in s.dests}
+        services = () if old is None else old.services
+        before = {dest.id: (str(service), dest) for service in services for dest in service.dests}
         for service in new.services:
             self._tell(
                 "service",
@@ -111,13 +112,13 @@ class Services:
                 dests=[f"{d.endpoint} weight {d.weight}" for d in service.dests],
             )
             for dest in service.dests:
-                known = before.pop(dest.id, None)
+                _, known = before.pop(dest.id, ("", None))
                 if old is not None and known != dest:
                     self._tell_dest(str(service), dest, _change(known, dest))
-        for dest in before.values():
-            self._tell_dest(None, dest, "removed")
+        for was_in, dest in before.values():
+            self._tell_dest(was_in, dest, "removed")
 
-    def _tell_dest(self, service: str | None, dest: RealServer, change: str) -> None:
+    def _tell_dest(self, service: str, dest: RealServer, change: str) -> None:
         self._tell("dest-changed", service=service, dest=str(dest.endpoint), change=change)
 
 

@@ -1,0 +1,64 @@
+"""What is told of services and real servers when the configuration changes."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pe_nfq.config import Config, parse
+from pe_nfq.steering import Settings, make_steering
+from pe_nfq.supervisor.services import Services
+from pe_nfq.supervisor.threads import Thread
+from pe_nfq.templates import Epoch, Table, environment
+
+VIP = "203.0.113.10:5060"
+
+
+def config(state_dir: Path, *servers: str) -> Config:
+    tables = [{"address": address} for address in servers]
+    facts = {
+        "state_dir": str(state_dir),
+        "allow_disk": True,
+        "steering": "mark",
+        "service": [{"address": VIP, "server": tables}],
+    }
+    return parse(facts, "test")
+
+
+@pytest.mark.parametrize(
+    ("servers", "told"),
+    [
+        (("192.0.2.11", "192.0.2.12"), []),
+        (("192.0.2.11",), [("192.0.2.12:5060", "removed")]),
+        (
+            ("192.0.2.13", "192.0.2.12"),
+            [("192.0.2.13:5060", "added"), ("192.0.2.11:5060", "removed")],
+        ),
+    ],
+    ids=["nothing", "one goes", "one comes and one goes"],
+)
+def test_a_change_of_a_dest_names_its_service(
+    servers: tuple[str, ...], told: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Also where it goes: the same server may stand in several services."""
+    env, _ = environment.create(tmp_path, 10)
+    table = Table(env, Epoch(env.directory))
+    events: list[dict[str, Any]] = []
+
+    def tell(event: str, **facts: Any) -> None:
+        if event == "dest-changed":
+            events.append(facts)
+
+    async def change() -> None:
+        before = config(tmp_path, "192.0.2.11", "192.0.2.12")
+        steering = make_steering("mark", Settings.of(before))
+        services = Services(table, Thread("table"), steering, tell)
+        await services.apply(before, lambda _: True)
+        await services.apply(config(tmp_path, *servers), lambda _: True)
+
+    asyncio.run(change())
+    table.close()
+    assert events == [
+        {"service": f"udp {VIP}", "dest": dest, "change": change} for dest, change in told
+    ]
