@@ -76,8 +76,8 @@ class Registry(Generic[Plugin]):
 
     def _hint(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names())
-        hint = "did you mean " if near else "known are "
-        hint += ", ".join(repr(known) for known in near or self.names())
+        quoted = [repr(known) for known in near or self.names()]
+        hint = f"did you mean {' or '.join(quoted)}?" if near else f"known are {', '.join(quoted)}"
         if self._offers.damaged:
             hint += f" (not readable: {', '.join(sorted(self._offers.damaged))})"
         return hint

@@ -87,7 +87,10 @@ def attach(state_dir: Path, *, readonly: bool = False) -> Environment:
     directory = state_dir / "templates"
     try:
         if not _is_ours(directory):
-            raise TableError(f"no template table of this boot and version in {state_dir}")
+            raise TableError(
+                f"no template table of this boot and version in {state_dir}; "
+                "start pe-nfq run, or name its state_dir"
+            )
         return _open(directory, readonly=readonly)
     except (lmdb.Error, OSError) as error:
         raise TableError(f"cannot open the template table in {directory}: {error}") from None

@@ -79,7 +79,8 @@ def test_nothing_is_imported_before_it_is_asked_for(install: Install) -> None:
 @pytest.mark.parametrize(
     ("asked", "hint"),
     [
-        ("fugu", "did you mean 'fugue'"),
+        ("fugu", "did you mean 'fugue'?"),
+        ("gugue", "did you mean 'gigue' or 'fugue'?"),
         ("zzz", "known are 'fugue', 'gigue', 'march'"),
         ("", "known are 'fugue', 'gigue', 'march'"),
     ],

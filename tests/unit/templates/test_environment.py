@@ -110,7 +110,10 @@ def test_the_map_only_grows(state_dir: Path) -> None:
 
 def test_attaching_without_a_table_is_one_line(state_dir: Path) -> None:
     """Also where the state directory itself is missing, or holds another boot's table."""
-    expected = f"no template table of this boot and version in {state_dir}"
+    expected = (
+        f"no template table of this boot and version in {state_dir}; "
+        "start pe-nfq run, or name its state_dir"
+    )
     with pytest.raises(TableError, match=f"^{expected}$"):
         environment.attach(state_dir)
     with pytest.raises(TableError, match="no template table"):
