@@ -3,9 +3,14 @@
 import argparse
 import asyncio
 from pathlib import Path
+from typing import Final
 
 from pe_nfq import config as configuration
+from pe_nfq.errors import PeNfqError
 from pe_nfq.log import LogWriter
+
+#: capabilities(7): the number of the right to queues, rules and routes.
+_CAP_NET_ADMIN: Final = 12
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{args.config}: warning: {warning}")
         print(f"{args.config}: right; services: {len(config.services)}")
         return 0
+    _require_net_admin()
     # The control plane's libraries, which a check does not need.
     from pe_nfq.supervisor.daemon import Supervisor
 
@@ -45,3 +51,14 @@ def run(args: argparse.Namespace) -> int:
     finally:
         log.close()
     return 0
+
+
+def _require_net_admin() -> None:
+    """Refuse before anything is made what every worker would fail at. Raises PeNfqError.
+
+    CapEff of proc_pid_status(5): the effective capabilities, in hex.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    effective = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+    if not effective >> _CAP_NET_ADMIN & 1:
+        raise PeNfqError("CAP_NET_ADMIN is missing; run pe-nfq as root")
