@@ -96,7 +96,11 @@ class Queue:
         """Bind. Raises OSError: no CAP_NET_ADMIN, or another program holds the queue."""
         self.number = number
         self._library = NetfilterQueue()
-        self._library.bind(number, decide, max_len=QUEUE_LENGTH, sock_len=_SOCKET_BUFFER)
+        try:
+            self._library.bind(number, decide, max_len=QUEUE_LENGTH, sock_len=_SOCKET_BUFFER)
+        except OSError as error:  # its text gives no reason, its number is 0
+            remedy = "if another program holds it, choose another queue"
+            raise OSError(f"{str(error).rstrip('.')}; {remedy}") from None
         self.socket = QueueSocket(self._library.get_fd())
         flag = struct.pack("!I", _NFQA_CFG_F_FAIL_OPEN)
         self._configure({_NFQA_CFG_MASK: flag, _NFQA_CFG_FLAGS: flag})

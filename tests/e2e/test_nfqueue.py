@@ -140,6 +140,6 @@ def test_leaving_loses_nothing(loop: Loop) -> None:
 def test_a_queue_that_is_taken_is_refused(loop: Loop) -> None:
     """Another program on the same queue: an error, not a silent share."""
     first = loop.bind(accept)
-    with pytest.raises(OSError, match="queue 7"):
+    with pytest.raises(OSError, match="queue 7; if another program holds it, choose another queue"):
         loop.bind(accept)
     first.close()
