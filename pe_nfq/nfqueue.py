@@ -99,8 +99,8 @@ class Queue:
         self._library = NetfilterQueue()
         try:
             with _undisturbed():
-            self._library.bind(number, decide, max_len=QUEUE_LENGTH, sock_len=_SOCKET_BUFFER)
-        except OSError as error:  # its text gives no reason, its number is 0
+                self._library.bind(number, decide, max_len=QUEUE_LENGTH, sock_len=_SOCKET_BUFFER)
+        except OSError as error:  # the library's text gives neither reason nor remedy
             remedy = "if another program holds it, choose another queue"
             raise OSError(f"{str(error).rstrip('.')}; {remedy}") from None
         self.socket = QueueSocket(self._library.get_fd())
