@@ -154,7 +154,7 @@ def _lock(state_dir: Path) -> int:
     except BlockingIOError:
         pid = os.read(fd, 20).decode()
         os.close(fd)
-        remedy = "stop it, or give this one another state_dir"
+        remedy = "stop it first: two would undo each other's routes"
         raise PeNfqError(f"{state_dir}: supervisor {pid} runs here; {remedy}") from None
     os.ftruncate(fd, 0)
     os.write(fd, str(os.getpid()).encode())
