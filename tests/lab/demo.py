@@ -43,7 +43,10 @@ class Result(NamedTuple):
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the demo; 0 when nothing was split or lost and every call completed."""
-    args = _parser().parse_args(words)
+    parser = _parser()
+    args = parser.parse_args(words)
+    if args.servers > network.MOST_SERVERS:
+        parser.error(f"argument --servers: at most {network.MOST_SERVERS}")
     if reason := requirements.missing():
         print(f"demo: {reason}", file=sys.stderr)
         return 2

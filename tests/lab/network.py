@@ -17,6 +17,8 @@ from tests.lab.namespace import Namespace
 from tests.lab.recorder import Recorder
 
 SIP_PORT: Final = 5060
+#: Servers are hosts 101 to 254 of the IPv4 network.
+MOST_SERVERS: Final = 154
 #: A tmpfs, as the table of pe-nfq asks for; captures and logs are small.
 _DIRECTORIES: Final = Path("/dev/shm")
 _numbers = itertools.count(1)

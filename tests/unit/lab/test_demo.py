@@ -38,11 +38,21 @@ def test_the_table_counts_calls_and_datagrams() -> None:
     assert demo.table(rows).splitlines()[-1].split() == ["server2", "1", "2"]
 
 
-@pytest.mark.parametrize("words", [["--calls", "0"], ["--rate", "-1"], ["--servers", "two"]])
-def test_numbers_are_above_zero(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong option is one line that says what would be right."""
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--calls", "0"], "'0' is not a number above 0"),
+        (["--rate", "-1"], "'-1' is not a number above 0"),
+        (["--servers", "two"], "'two' is not a number above 0"),
+        (["--servers", "155"], "at most 154"),
+    ],
+)
+def test_a_wrong_number_is_refused(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says what would be right, and status 2."""
     with pytest.raises(SystemExit) as ended:
         demo.main(words)
 
     assert ended.value.code == 2
-    assert "is not a number above 0" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(f"argument {words[0]}: {message}\n")
