@@ -89,6 +89,17 @@ def process_start(pid: int) -> int:
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
+def claim(slot: Any, pid: int, queue: int) -> None:
+    """Say that a process is to serve a slot.
+
+    Said by the supervisor as soon as it has started a worker, and by the worker
+    itself: a supervisor that comes in between adopts it and starts no second one.
+    """
+    slot[Cell.QUEUE] = queue
+    slot[Cell.STARTED] = process_start(pid)
+    slot[Cell.PID] = pid
+
+
 def scheduling(pid: int) -> tuple[bool, int]:
     """Whether a process is runnable, and its CPU time in ns; (False, 0) when it does not live.
 

@@ -19,7 +19,7 @@ import pe_nfq.packet.sip  # noqa: F401
 from pe_nfq.director import Director
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import Budget, EventWriter
-from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, process_start
+from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, claim
 from pe_nfq.model import Decision
 from pe_nfq.nfqueue import Queue, queue_lengths
 from pe_nfq.templates import Table, boottime_ms
@@ -53,13 +53,10 @@ class Worker:
         self._slot[Cell.STATE] = State.SERVING
 
     def _take_slot(self, queue: int) -> None:
-        for cell in range(len(self._slot)):
+        claim(self._slot, os.getpid(), queue)
+        for cell in range(Cell.BEAT, len(self._slot)):
             self._slot[cell] = 0
-        self._slot[Cell.STATE] = State.STARTING
-        self._slot[Cell.QUEUE] = queue
         self._slot[Cell.BEAT] = boottime_ms()
-        self._slot[Cell.STARTED] = process_start(os.getpid())
-        self._slot[Cell.PID] = os.getpid()
 
     def _verdict(self, packet: Any) -> None:
         """Decide one packet. Whatever happens it gets a verdict: without one it would be stuck."""

@@ -6,24 +6,30 @@ which works for children and strangers alike.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pe_nfq.heartbeat import MAX_WORKERS, STANDBY, Cell, Heartbeats, State, lives, scheduling
+from pe_nfq.heartbeat import (
+    MAX_WORKERS,
+    STANDBY,
+    Cell,
+    Heartbeats,
+    State,
+    claim,
+    lives,
+    scheduling,
+)
 from pe_nfq.nfqueue import queue_lengths
+from pe_nfq.supervisor.member import Member
 from pe_nfq.supervisor.watchdog import Reading, Watchdog
 from pe_nfq.templates import boottime_ms
 
-#: A worker that has lived so long (ms) is started again at once; others wait, longer each time.
-_HEALTHY_LIFE: Final = 1000
-_FIRST_BACKOFF: Final = 0.1
-_LONGEST_BACKOFF: Final = 5.0
 #: How long a leaving worker may take; it drains its queue for up to a second (s).
 _LEAVE_LIMIT: Final = 3.0
 #: How long a starting worker may take before it counts as hung (ms).
@@ -31,24 +37,6 @@ _START_LIMIT: Final = 20_000
 
 #: Called with an event's name and facts.
 Tell = Callable[..., None]
-
-
-@dataclass(slots=True)
-class Member:
-    """One slot of the crew and the process that fills it."""
-
-    slot: int
-    queue: int
-    pid: int = 0
-    pidfd: int = -1
-    process: "subprocess.Popen[bytes] | None" = None
-    started: int = 0
-    failures: int = 0
-
-    @property
-    def name(self) -> str:
-        """As in events: ``standby``, ``1``, ``2`` …"""
-        return "standby" if self.slot == STANDBY else str(self.slot)
 
 
 class Crew:
@@ -80,11 +68,20 @@ class Crew:
             if not lives(cells):
                 continue
             member = self._members.get(slot)
-            if member is not None and cells[Cell.QUEUE] == member.queue:
-                self._watch(member, int(cells[Cell.PID]))
-                self._tell("worker-adopted", worker=member.name, pid=member.pid)
-            else:
-                await self._send_home(Member(slot, 0), int(cells[Cell.PID]))
+            with contextlib.suppress(ProcessLookupError):  # it has just died
+                if member is not None and cells[Cell.QUEUE] == member.queue:
+                    self._watch(member, int(cells[Cell.PID]))
+                    self._tell("worker-adopted", worker=member.name, pid=member.pid)
+                else:
+                    await self._send_home(Member(slot, 0), int(cells[Cell.PID]))
+
+    async def replace(self) -> None:
+        """Send home all adopted workers, as they decide by another table; `start` follows."""
+        for member in self._members.values():
+            if member.pid:
+                self._tell("worker-replaced", worker=member.name, pid=member.pid)
+        await self.stop()
+        self._leaving = False
 
     async def start(self) -> None:
         """Start the workers that are missing; returns when all serve, or have failed once."""
@@ -152,17 +149,25 @@ class Crew:
         command += ["--slot", str(member.slot), "--queue", str(member.queue)]
         if self._verbose:
             command.append("--verbose")
-        # A session of its own: what stops the supervisor's terminal does not stop calls.
-        member.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-        )
+        cells = self._heartbeats.slot(member.slot)
+        cells[Cell.STATE] = State.STARTING
+        try:
+            # A session of its own: what stops the supervisor's terminal does not stop calls.
+            member.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError as error:
+            member.count_failure(served=False, now=boottime_ms())
+            self._start_again(member, 0, f"cannot be started: {error.strerror}")
+            return
+        claim(cells, member.process.pid, member.queue)
         self._watch(member, member.process.pid)
         self._tell("worker-started", worker=member.name, pid=member.pid, queue=member.queue)
 
     def _watch(self, member: Member, pid: int) -> None:
+        member.pidfd = os.pidfd_open(pid)
         member.pid = pid
         member.started = boottime_ms()
-        member.pidfd = os.pidfd_open(pid)
         self._watchdog.forget(member.slot)
         self._loop.add_reader(member.pidfd, self._died, member)
 
@@ -171,15 +176,16 @@ class Crew:
         self._loop.remove_reader(member.pidfd)
         os.close(member.pidfd)
         status = None if member.process is None else member.process.wait()
-        lived = boottime_ms() - member.started
+        member.count_failure(served=not self._is_starting(member), now=boottime_ms())
         pid, member.pid, member.pidfd, member.process = member.pid, 0, -1, None
         if self._leaving:
             return
-        member.failures = 0 if lived >= _HEALTHY_LIFE else member.failures + 1
-        delay = _backoff(member.failures)
-        why = "unknown" if status is None else _status(status)
-        self._tell("worker-died", worker=member.name, pid=pid, why=why, restart_in=delay)
+        self._start_again(member, pid, "unknown" if status is None else _status(status))
         self._on_death()
+
+    def _start_again(self, member: Member, pid: int, why: str) -> None:
+        delay = member.backoff
+        self._tell("worker-died", worker=member.name, pid=pid, why=why, restart_in=delay)
         self._loop.call_later(delay, self._respawn, member)
 
     def _respawn(self, member: Member) -> None:
@@ -189,21 +195,21 @@ class Crew:
     def _kill(self, member: Member, why: str) -> None:
         self._tell("worker-hung", worker=member.name, pid=member.pid, why=why)
         self._watchdog.forget(member.slot)
-        signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+        member.send(signal.SIGKILL)
 
     async def _retire(self, member: Member) -> None:
         if member.pid == 0:
             return
-        signal.pidfd_send_signal(member.pidfd, signal.SIGTERM)
+        member.send(signal.SIGTERM)
         if not await self._until(lambda: member.pid == 0, _LEAVE_LIMIT):
-            signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+            member.send(signal.SIGKILL)
             await self._until(lambda: member.pid == 0, _LEAVE_LIMIT)
 
     async def _send_home(self, member: Member, pid: int) -> None:
         """End a worker of an earlier configuration."""
         self._tell("worker-replaced", worker=member.name, pid=pid)
-        leaving, self._leaving = self._leaving, True
         self._watch(member, pid)
+        leaving, self._leaving = self._leaving, True
         await self._retire(member)
         self._leaving = leaving
 
@@ -220,12 +226,6 @@ class Crew:
                 return False
             await asyncio.sleep(0.01)
         return True
-
-
-def _backoff(failures: int) -> float:
-    if not failures:
-        return 0.0
-    return float(min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (failures - 1)))
 
 
 def _status(status: int) -> str:

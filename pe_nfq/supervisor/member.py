@@ -1,0 +1,53 @@
+"""One slot of the crew, the process that fills it, and how soon it is filled again."""
+
+import contextlib
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import Final
+
+from pe_nfq.heartbeat import STANDBY
+
+#: A worker that served and lived so long (ms) is started again at once; others wait, longer
+#: each time. A life alone says nothing: on a slow machine a start that fails takes as long.
+HEALTHY_LIFE: Final = 1000
+_FIRST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 5.0
+_MOST_DOUBLINGS: Final = 10
+
+
+@dataclass(slots=True)
+class Member:
+    """`pid` 0: nobody fills the slot. `process` is there for a child of ours only."""
+
+    slot: int
+    queue: int
+    pid: int = 0
+    pidfd: int = -1
+    process: "subprocess.Popen[bytes] | None" = None
+    started: int = 0
+    failures: int = 0
+
+    @property
+    def name(self) -> str:
+        """As in events: ``standby``, ``1``, ``2`` …"""
+        return "standby" if self.slot == STANDBY else str(self.slot)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; one that has just died, and is no child of ours, gets it no more."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, number)
+
+    def count_failure(self, *, served: bool, now: int) -> None:
+        """The process ended at `now` (ms), or could not be started."""
+        healthy = served and now - self.started >= HEALTHY_LIFE
+        self.failures = 0 if healthy else self.failures + 1
+
+    @property
+    def backoff(self) -> float:
+        """How long to wait until the next start (s)."""
+        if not self.failures:
+            return 0.0
+        # Bounded before the power, too: a queue that is taken for hours makes thousands.
+        doublings = min(self.failures - 1, _MOST_DOUBLINGS)
+        return float(min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**doublings))
