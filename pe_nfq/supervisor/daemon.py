@@ -36,14 +36,23 @@ class Supervisor:
         self._tell = tell
         self._chronicle = Chronicle(tell)
         self._stop = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._upkeep: Upkeep | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises PeNfqError when it cannot start."""
+        """Serve until SIGTERM or SIGINT.
+
+        Raises PeNfqError when it cannot start, or cannot go on: workers then serve
+        without it, as after any death of it.
+        """
         lock = _lock(self._config.state_dir)
         try:
             await self._start()
             await self._stop.wait()
+            if self._failure is not None:
+                raise PeNfqError(f"{self._failure!r}: workers go on; start pe-nfq run again")
             await self._end()
         finally:
             for task in self._tasks:
@@ -54,31 +63,36 @@ class Supervisor:
         config, loop = self._config, asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
         facts = {"config": str(self._path), "state_dir": str(config.state_dir)}
         self._tell("start", version=__version__, pid=os.getpid(), **facts)
         for warning in warnings(config):
             self._tell("warning", warning=warning)
-        table, thread = self._open_table(), Thread("table")
         self._events = EventReader(config.state_dir)
         loop.add_reader(self._events.fd, self._events.read, self._chronicle.record)
-        steering = make_steering(config.steering.value, Settings.of(config))
-        self._services = Services(table, thread, steering, self._tell)
-        self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
         self._crew = Crew(
             config.state_dir,
             {STANDBY: config.standby_queue, **dict(enumerate(config.queues, 1))},
             config.verbosity >= 9,
             self._tell,
-            lambda: self._spawn(self._upkeep.after_death()),
+            self._worker_died,
         )
         await self._crew.adopt()
+        # Before the table, and not stopped by it: a worker that hangs may hold its lock.
         self._spawn(self._watch())
+        thread = Thread("table")
+        table = await thread.run(self._open_table)
+        if not table.snapshot_number:
+            await self._crew.replace()  # who serves already serves by a table that is gone
+        steering = make_steering(config.steering.value, Settings.of(config))
+        self._services = Services(table, thread, steering, self._tell)
+        self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
         self._chronicle.learn(await self._services.apply(config, self._crew.follow))
         await self._crew.start()
         self._spawn(self._upkeep.sweep())
         self._spawn(self._upkeep.free_readers())
         self._spawn(self._services.keep_steering())
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
+        self._ready.set()
         self._tell("ready", workers=self._crew.serving(), services=len(config.services))
 
     def _open_table(self) -> Table:
@@ -98,6 +112,7 @@ class Supervisor:
 
     async def _reload(self) -> None:
         """Read the file again; any error keeps what runs."""
+        await self._ready.wait()
         try:
             config = load(self._path)
             _refuse_to_change(self._config, config)
@@ -107,6 +122,10 @@ class Supervisor:
             return
         self._config = config
         self._tell("reloaded", services=len(config.services))
+
+    def _worker_died(self) -> None:
+        if self._upkeep is not None:
+            self._spawn(self._upkeep.after_death())
 
     async def _watch(self) -> None:
         while True:
@@ -122,7 +141,8 @@ class Supervisor:
         """A task that fails ends the supervisor: the next one takes over what it leaves."""
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self._tell("supervisor-error", error=repr(task.exception()))
+            self._failure = task.exception()
+            self._tell("supervisor-error", error=repr(self._failure))
             self._stop.set()
 
 

@@ -10,6 +10,7 @@ kills every process by SIGBUS); one map size for all openers, kept beside the
 table; killed readers keep their slots until `reader_check`.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,10 +43,12 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 class Environment:
     """An open LMDB environment and its databases."""
 
-    def __init__(self, env: Any, directory: Path) -> None:
+    def __init__(self, env: Any, directory: Path, *, readonly: bool = False) -> None:
         self.env = env
         self.directory = directory
-        self.db = {name: env.open_db(name.encode()) for name in DATABASES}
+        # `open_db` takes the write lock by itself too, and keeps the GIL while it waits for it.
+        with contextlib.nullcontext() if readonly else env.begin(write=True) as txn:
+            self.db = {name: env.open_db(name.encode(), txn) for name in DATABASES}
 
     def close(self) -> None:
         """Close it; the files stay."""
@@ -117,7 +120,7 @@ def _open(directory: Path, *, readonly: bool = False) -> Environment:
         meminit=False,
     )
     try:
-        return Environment(env, directory)
+        return Environment(env, directory, readonly=readonly)
     except lmdb.Error:
         env.close()
         raise
