@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pe_nfq.model import Reason
 
+#: One worker a CPU is the sense of it; more than this no director has for SIP.
 #: Slot 0 is the standby worker's, 1 .. MAX_WORKERS the workers' of stage 1.
 MAX_WORKERS: Final = 32
 STANDBY: Final = 0

@@ -1,4 +1,4 @@
-"""Where the template table and the sockets live: on tmpfs, unless the operator insists.
+"""Where the template table and the heartbeats live: on tmpfs, unless the operator insists.
 
 A table on a disk would make every claim wait for the disk under memory
 pressure, and would outlive a reboot that it must not outlive.

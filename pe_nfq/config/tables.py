@@ -12,12 +12,11 @@ from pe_nfq.config.spec import ServerSpec, ServiceSpec, Steering
 from pe_nfq.config.state_dir import default_state_dir, state_dir
 from pe_nfq.config.values import SWITCH, Integer, PlugIn, Word
 from pe_nfq.engines import load_engine
+from pe_nfq.heartbeat import MAX_WORKERS
 from pe_nfq.marks import DEFAULT_MARK_BASE, OURS_MASK, is_valid_base
 from pe_nfq.model import OnDecline
 from pe_nfq.schedulers import load_scheduler
 
-#: One worker a CPU is the sense of it; more than this no director has for SIP.
-MAX_WORKERS: Final = 32
 #: `queue_num` of nfnetlink_queue is 16 bits.
 _LAST_QUEUE: Final = 0xFFFF
 #: Marks of our block, and with policy routing as many route tables (`pe_nfq.marks`).
@@ -183,7 +182,7 @@ TOP: Final = (
         "state_dir",
         state_dir,
         default_state_dir,
-        "where the template table and the sockets live",
+        "where the template table and the heartbeats live",
     ),
     Option(
         "max_templates",

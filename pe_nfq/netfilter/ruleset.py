@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from pe_nfq.errors import RulesError
+from pe_nfq.heartbeat import MAX_WORKERS
 from pe_nfq.marks import DEFAULT_MARK_BASE, Marks, is_valid_base
 from pe_nfq.model import Endpoint
 
 DEFAULT_QUEUE: Final = 5060
 #: A netfilter queue number has 16 bits.
 _HIGHEST_QUEUE: Final = 0xFFFF
-#: As many as the configuration file allows; each is a process and a rule.
-_MAX_WORKERS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,6 @@ class RuleSet:
         )
         return tuple(dict.fromkeys(wanted))
 
-    def of_family(self, family: int) -> Iterator[Endpoint]:
-        """The services of one family."""
-        return (service for service in self.services if service.family == family)
-
     def fallback(self, service: Endpoint) -> int:
         """The first fallback mark of a service; the daemon computes the same."""
         return Marks(self.mark_base).fallback(f"udp {service}")
@@ -67,8 +62,8 @@ class RuleSet:
     def _problems(self) -> Iterator[str]:
         if not self.services:
             yield "no service is given; name one by --vip, --service or -c"
-        if not 1 <= self.workers <= _MAX_WORKERS:
-            yield f"--workers {self.workers} is not a number from 1 to {_MAX_WORKERS}"
+        if not 1 <= self.workers <= MAX_WORKERS:
+            yield f"--workers {self.workers} is not a number from 1 to {MAX_WORKERS}"
         if self.queue < 0 or self.queues[-1] > _HIGHEST_QUEUE:
             yield f"--queue {self.queue}: the workers' queues must lie within 0 to {_HIGHEST_QUEUE}"
         if not 0 <= self.standby_queue <= _HIGHEST_QUEUE:
