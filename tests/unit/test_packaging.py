@@ -74,11 +74,13 @@ def test_the_licence_is_gpl_2_or_later(setup: configparser.ConfigParser) -> None
     assert "GNU GENERAL PUBLIC LICENSE\n                       Version 2, June 1991" in text
 
 
-@pytest.mark.parametrize("script", ["scripts/setup", "scripts/test", "scripts/demo", ".ci/run"])
-def test_scripts_are_commands(script: str) -> None:
+@pytest.mark.parametrize(
+    "script", [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"], ids=lambda script: script.name
+)
+def test_scripts_are_commands(script: Path) -> None:
     """Each can be run as it is, and bash can read it."""
-    assert os.access(ROOT / script, os.X_OK)
-    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", script], check=True)
 
 
 @pytest.fixture(scope="module")
