@@ -65,6 +65,7 @@ class Persistence:
         return self._settled(flow, key, pe_data, payload, settled, now)
 
     def _settle(self, flow: Flow, key: bytes, pe_data: bytes, now: int) -> Settled:
+        flow.served.placement.prepare()
         rules = flow.served.placement.rules
         long_pe_data = pe_data if len(pe_data) > MAX_PE_DATA else b""
         try:

@@ -26,7 +26,7 @@ class Placement:
         self._scheduler: Scheduler = load_scheduler(service.scheduler)
         self._dests = {dest.id: dest for dest in service.dests}
         self._limited = any(dest.upper_threshold for dest in service.dests)
-        self._make_tables()
+        self._prepared = False
         self.rules = Rules(
             snapshot=snapshot.number,
             timeout=service.timeout,
@@ -38,11 +38,16 @@ class Placement:
             mark=Marks(snapshot.mark_base).decided,
         )
 
-    def _make_tables(self) -> None:
+    def prepare(self) -> None:
         """Have the tables made that mh and the hash keep: not while a dialog holds the write lock.
 
-        Some 20 ms. A third party's scheduler that raises does so again when a dialog asks it.
+        Some 20 ms, and so at a service's first dialog under a snapshot: a worker that made
+        them for many services at once would be silent for as long as one that hangs.
+        A third party's scheduler that raises does so again when a dialog asks it.
         """
+        if self._prepared:
+            return
+        self._prepared = True
         self.by_hash(b"")
         with contextlib.suppress(Exception):
             self._scheduler.choose(self._service.dests, b"", lambda dest_id: 0, _has_weight, b"")
@@ -107,11 +112,15 @@ def carry(state: bytes, old: VirtualService, new: VirtualService) -> bytes:
         for dest in new.dests
         if not dest.upper_threshold or dest.upper_threshold > limits.get(dest.id, 0)
     }
+    return _join(overloaded - raised, _changed(inner, old, new))
+
+
+def _changed(inner: bytes, old: VirtualService, new: VirtualService) -> bytes:
+    """The scheduler's own state; it begins anew where a third party's raises."""
     if new.scheduler == old.scheduler:
-        inner = load_scheduler(new.scheduler).changed(inner, old.dests, new.dests)
-    else:
-        inner = b""
-    return _join(overloaded - raised, inner)
+        with contextlib.suppress(Exception):
+            return load_scheduler(new.scheduler).changed(inner, old.dests, new.dests)
+    return b""
 
 
 def _has_weight(dest: RealServer) -> bool:

@@ -5,9 +5,10 @@ from typing import Final, Generic, TypeVar
 
 from pe_nfq.model import RealServer
 
-#: Tuples remembered, the oldest forgotten first: about one a service. The
-#: largest value (a Maglev table) has 64 KiB, so 8 MiB at most.
-MAX_TUPLES: Final = 128
+#: Tuples remembered, the oldest forgotten first: about one a service, and with more services
+#: than this a Maglev table is filled again for every dialog. It is the largest value and has
+#: 64 KiB, so 32 MiB at most.
+MAX_TUPLES: Final = 512
 
 Value = TypeVar("Value")
 

@@ -7,6 +7,7 @@ import pytest
 
 from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.placement import Placement, carry
+from pe_nfq.schedulers import mh, rr
 from pe_nfq.schedulers.spread import deterministic_choice
 from tests.tables import MARK_BASE, VIP, dest
 
@@ -176,3 +177,25 @@ def test_all_three_ways_by_hash_agree() -> None:
 
 def test_nobody_with_a_weight_is_nobody_by_hash() -> None:
     assert Service(dest(1, 0)).placement.by_hash(b"0000key") is None
+
+
+def test_tables_are_made_once_before_a_dialog_holds_the_lock_and_not_for_all_at_once() -> None:
+    """Loading a snapshot of many services must not keep a worker from its queue."""
+    dests = tuple(dest(number, weight=number) for number in range(1, 5))
+    filled = mh.fill.cache_info().misses
+    placement = Service(*dests, scheduler="mh").placement
+    assert mh.fill.cache_info().misses == filled
+    placement.prepare()
+    assert mh.fill.cache_info().misses == filled + 1
+    placement.prepare()
+    placement.rules.choose(b"key", lambda dest_id: 0, b"")  # type: ignore[arg-type]
+    assert mh.fill.cache_info().misses == filled + 1
+
+
+def test_a_scheduler_that_raises_at_a_change_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third party's must not keep a configuration from becoming the current one."""
+    of = Service(dest(1), dest(2))
+    of.claims(1)
+    monkeypatch.setattr(rr.RoundRobin, "changed", lambda *_: 1 / 0)
+    of.change(dest(2))
+    assert of.claim() == 2
