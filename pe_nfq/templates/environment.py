@@ -11,6 +11,8 @@ table; killed readers keep their slots until `reader_check`.
 """
 
 import contextlib
+import mmap
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ FORMAT: Final = b"1"
 DATABASES: Final = ("meta", "templates", "expiry", "services", "counts", "ids")
 #: Every process keeps one reader slot a thread; killed ones wait for `reader_check`.
 MAX_READERS: Final = 1024
+#: What LMDB's lock file takes for so many: a cache line each, and its header; whole pages.
+_LOCK_FILE: Final = -(-(MAX_READERS + 8) * 64 // mmap.PAGESIZE) * mmap.PAGESIZE
 #: Bytes of map a template may need at worst: a 255-byte key in table and index, pages half full.
 _BYTES_A_TEMPLATE: Final = 2048
 _SMALLEST_MAP: Final = 64 << 20
@@ -102,7 +106,14 @@ def attach(state_dir: Path, *, readonly: bool = False) -> Environment:
 def _prepare(directory: Path, map_size: int) -> None:
     directory.mkdir(mode=0o700, exist_ok=True)
     _grow_map_size(directory, map_size)
+    _reserve_lock_file(directory / "lock.mdb")
     _write_atomically(directory / "identity", _identity())
+
+
+def _reserve_lock_file(path: Path) -> None:
+    """LMDB maps it with holes: touching one on a full tmpfs would be a SIGBUS."""
+    with path.open("ab") as file:
+        os.posix_fallocate(file.fileno(), 0, file.tell() or _LOCK_FILE)
 
 
 def _open(directory: Path, *, readonly: bool = False) -> Environment:

@@ -178,3 +178,12 @@ def test_two_processes_share_a_table(state_dir: Path) -> None:
     assert found.dest_id == 7
     assert table.cells[0] > before
     table.close()
+
+
+def test_the_lock_file_has_no_holes(state_dir: Path) -> None:
+    """LMDB maps it for writing: in a full tmpfs a hole that is touched ends the process."""
+    for _ in range(2):  # also one that is there already
+        env, _moved = environment.create(state_dir, 10)
+        env.close()
+        status = (state_dir / "templates" / "lock.mdb").stat()
+        assert status.st_blocks * 512 >= status.st_size >= environment.MAX_READERS * 64
