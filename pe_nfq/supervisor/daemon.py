@@ -5,14 +5,17 @@ and the next supervisor finds them, the table and the steering as they are.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
+import socket
 from collections.abc import Coroutine
 from pathlib import Path
+from typing import Final
 
 from pe_nfq import __version__
-from pe_nfq.config import Config, load, warnings
+from pe_nfq.config import Config, Steering, load, warnings
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import EventReader
 from pe_nfq.heartbeat import STANDBY
@@ -24,6 +27,9 @@ from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upkeep import Upkeep
 from pe_nfq.templates import Epoch, Table, environment
+
+_STEERS: Final = "\0pe-nfq-steering"
+_STOP_IT: Final = "stop it first: two would undo each other's routes"
 
 
 class Supervisor:
@@ -49,11 +55,12 @@ class Supervisor:
         """
         lock = _lock(self._config.state_dir)
         try:
-            await self._start()
-            await self._stop.wait()
-            if self._failure is not None:
-                raise PeNfqError(f"{self._failure!r}: workers go on; start pe-nfq run again")
-            await self._end()
+            with _steer_alone(self._config.steering):
+                await self._start()
+                await self._stop.wait()
+                if self._failure is not None:
+                    raise PeNfqError(f"{self._failure!r}: workers go on; start pe-nfq run again")
+                await self._end()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -162,6 +169,22 @@ def _refuse_to_change(old: Config, new: Config) -> None:
             raise PeNfqError(f"{name} has changed: restart pe-nfq for it; nothing was reloaded")
 
 
+def _steer_alone(steering: Steering) -> contextlib.AbstractContextManager[object]:
+    """Be the only one that puts routes into this network namespace. Raises PeNfqError.
+
+    A name in the abstract space (unix(7)) is its namespace's, and is free when the process ends.
+    """
+    if steering is not Steering.ROUTE:
+        return contextlib.nullcontext()
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        lock.bind(_STEERS)
+    except OSError:
+        lock.close()
+        raise PeNfqError(f"another pe-nfq run steers on this director; {_STOP_IT}") from None
+    return lock
+
+
 def _lock(state_dir: Path) -> int:
     """Be the only supervisor of a state directory; the lock's descriptor. Raises PeNfqError."""
     try:
@@ -174,8 +197,7 @@ def _lock(state_dir: Path) -> int:
     except BlockingIOError:
         pid = os.read(fd, 20).decode()
         os.close(fd)
-        remedy = "stop it first: two would undo each other's routes"
-        raise PeNfqError(f"{state_dir}: supervisor {pid} runs here; {remedy}") from None
+        raise PeNfqError(f"{state_dir}: supervisor {pid} runs here; {_STOP_IT}") from None
     os.ftruncate(fd, 0)
     os.write(fd, str(os.getpid()).encode())
     return fd
