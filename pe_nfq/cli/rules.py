@@ -31,6 +31,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "rules",
         help="load, show, check or unload the netfilter rules",
+        description="The rules that queue datagrams for a service to the workers, and mark them "
+        "for when no worker decides.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -84,7 +86,7 @@ def _load(args: argparse.Namespace) -> int:
 def _unload(args: argparse.Namespace) -> int:
     with backend.Exclusive():
         victims = [v for v in backend.everything() if args.backend in ("auto", v[0].name)]
-        if args.dry_run:
+        if args.dry_run and victims:
             print(*backend.planned_unload(victims), sep="\n")
             return 0
         backend.retire(victims)
