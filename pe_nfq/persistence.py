@@ -14,7 +14,7 @@ from pe_nfq.cache import TwoGenerations
 from pe_nfq.errors import TableError
 from pe_nfq.flow import Flow
 from pe_nfq.model import Decision, Reason
-from pe_nfq.templates import Match, Outcome, Settled, Table, Template, template_key
+from pe_nfq.templates import Outcome, Settled, Table, Template, template_key
 from pe_nfq.templates.layout import MAX_PE_DATA
 
 #: Dialogs a worker remembers: 2 x 64 Ki of about 400 bytes.
@@ -49,17 +49,20 @@ class Persistence:
         cached = self.cache.get(key)
         if cached is not None and now < cached.good_until and cached.epoch == self._cells[0]:
             return cached
-        match = Match(None, 0)
         try:
             match = self._table.match(key, now)
-            template = match.template
+        except TableError as error:
+            self._emit("table-error", {"error": str(error)})
+            return self._unreadable()
+        template = match.template
+        try:
             if template is not None and now < template.refresh_at and _holds(flow, template):
                 return self._matched(key, template, match.epoch)
             settled = self._settle(flow, key, pe_data, now)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
-            if match.template is not None and _holds(flow, match.template):
-                return self._matched(key, match.template, epoch=0)
+            if template is not None and _holds(flow, template):
+                return self._matched(key, template, epoch=0)
             self._table.overflow(now, flow.served.service.timeout)
             return self._unrecorded(flow, key, Reason.TABLE_ERROR)
         return self._settled(flow, key, pe_data, payload, settled, now)
@@ -105,6 +108,15 @@ class Persistence:
         if epoch:
             self.cache.put(key, decision)
         return decision
+
+    def _unreadable(self) -> Decision:
+        """The dialog may well have a template: by the hash it could move.
+
+        Unmarked, the datagram goes on to the standby worker, whose handle of the
+        table may serve, and else by its fallback mark.
+        """
+        self._counts[Reason.TABLE_ERROR.value] += 1
+        return Decision(0, "passed", Reason.TABLE_ERROR)
 
     def _unrecorded(self, flow: Flow, key: bytes, reason: Reason) -> Decision:
         """Place a dialog without a record: every worker computes the same server."""

@@ -112,8 +112,11 @@ def _prepare(directory: Path, map_size: int) -> None:
 
 def _reserve_lock_file(path: Path) -> None:
     """LMDB maps it with holes: touching one on a full tmpfs would be a SIGBUS."""
-    with path.open("ab") as file:
-        os.posix_fallocate(file.fileno(), 0, file.tell() or _LOCK_FILE)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, os.fstat(fd).st_size or _LOCK_FILE)
+    finally:
+        os.close(fd)
 
 
 def _open(directory: Path, *, readonly: bool = False) -> Environment:
