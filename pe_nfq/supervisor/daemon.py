@@ -56,7 +56,10 @@ class Supervisor:
         lock = _lock(self._config.state_dir)
         try:
             with _steer_alone(self._config.steering):
-                await self._start()
+                try:
+                    await self._start()
+                except OSError as error:  # no space, no memory, no descriptor
+                    raise PeNfqError(f"cannot start: {error}") from error
                 await self._stop.wait()
                 if self._failure is not None:
                     raise PeNfqError(f"{self._failure!r}: workers go on; start pe-nfq run again")
@@ -160,10 +163,13 @@ def _refuse_to_change(old: Config, new: Config) -> None:
         "queue",
         "standby_queue",
         "steering",
+        "vip_local",
         "state_dir",
         "mark_base",
         "table_base",
         "rule_priority",
+        "verbosity",
+        "log_rate",
     ):
         if getattr(old, name) != getattr(new, name):
             raise PeNfqError(f"{name} has changed: restart pe-nfq for it; nothing was reloaded")
@@ -198,6 +204,9 @@ def _lock(state_dir: Path) -> int:
         pid = os.read(fd, 20).decode()
         os.close(fd)
         raise PeNfqError(f"{state_dir}: supervisor {pid} runs here; {_STOP_IT}") from None
-    os.ftruncate(fd, 0)
-    os.write(fd, str(os.getpid()).encode())
+    try:
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+    except OSError as error:
+        raise PeNfqError(f"cannot write in state_dir {state_dir}: {error.strerror}") from None
     return fd

@@ -1,0 +1,37 @@
+"""What a running daemon can follow, and what it refuses."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pe_nfq.config import Config, load
+from pe_nfq.errors import PeNfqError
+from pe_nfq.supervisor.daemon import _refuse_to_change
+
+#: Part of every snapshot; `allow_disk` only matters for `state_dir`.
+FOLLOWED = {"services", "max_templates", "allow_disk"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    path = tmp_path / "pe-nfq.toml"
+    path.write_text(
+        f'state_dir = "{tmp_path}"\nallow_disk = true\n'
+        '[[service]]\naddress = "203.0.113.10:5060"\n'
+        '[[service.server]]\naddress = "192.0.2.1"\n'
+    )
+    return load(path)
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Config)])
+def test_a_reload_follows_a_change_or_refuses_it(field: str, config: Config) -> None:
+    """None is silently left out."""
+    changes: dict[str, Any] = {field: "another"}
+    changed = replace(config, **changes)
+    if field in FOLLOWED:
+        _refuse_to_change(config, changed)
+        return
+    with pytest.raises(PeNfqError, match=f"{field} has changed: restart pe-nfq"):
+        _refuse_to_change(config, changed)
