@@ -106,8 +106,8 @@ class Crew:
         """How many workers serve, the standby not counted."""
         return sum(member.slot != STANDBY for member, _ in self._serving())
 
-    def check(self) -> None:
-        """One tick of the watchdog: kill what hangs."""
+    def check(self, *, lock_is_ours: bool = False) -> None:
+        """One tick of the watchdog: kill what hangs. For `lock_is_ours` see `Watchdog.judge`."""
         now = boottime_ms()
         queued = queue_lengths()
         readings = [
@@ -122,7 +122,7 @@ class Crew:
             )
             for member, cells in self._serving()
         ]
-        for slot, why in self._watchdog.judge(now, readings).items():
+        for slot, why in self._watchdog.judge(now, readings, lock_is_ours=lock_is_ours).items():
             self._kill(self._members[slot], why)
         for member in self._members.values():
             if member.pid and self._is_starting(member) and now - member.started > _START_LIMIT:

@@ -27,6 +27,7 @@ from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upkeep import Upkeep
 from pe_nfq.templates import Epoch, Table, environment
+from pe_nfq.templates.table import HOLDING
 
 _STEERS: Final = "\0pe-nfq-steering"
 _STOP_IT: Final = "stop it first: two would undo each other's routes"
@@ -44,6 +45,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
         self._failure: BaseException | None = None
+        self._table: Table | None = None
         self._upkeep: Upkeep | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,7 +93,7 @@ class Supervisor:
         # Before the table, and not stopped by it: a worker that hangs may hold its lock.
         self._spawn(self._watch())
         thread = Thread("table")
-        table = await thread.run(self._open_table)
+        self._table = table = await thread.run(self._open_table)
         if not table.snapshot_number:
             await self._crew.replace()  # who serves already serves by a table that is gone
         steering = make_steering(config.steering.value, Settings.of(config))
@@ -139,7 +141,8 @@ class Supervisor:
 
     async def _watch(self) -> None:
         while True:
-            self._crew.check()
+            ours = self._table is not None and self._table.lock_cells[0] == HOLDING
+            self._crew.check(lock_is_ours=ours)
             await asyncio.sleep(watchdog.TICK / 1000)
 
     def _spawn(self, task: Coroutine[None, None, None]) -> None:

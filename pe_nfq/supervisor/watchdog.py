@@ -52,10 +52,18 @@ class Watchdog:
         for memory in (self._verdicts, self._cpu, self._strikes, self._lock):
             memory.pop(slot, None)
 
-    def judge(self, now: int, readings: Iterable[Reading]) -> dict[int, str]:
-        """The slots to kill, with the reason."""
+    def judge(
+        self, now: int, readings: Iterable[Reading], *, lock_is_ours: bool = False
+    ) -> dict[int, str]:
+        """The slots to kill, with the reason.
+
+        `lock_is_ours`: the supervisor itself holds the write lock, to publish a large
+        configuration perhaps; all who wait for it are innocent.
+        """
         readings = list(readings)
-        guilty = self._lock_holders(now, readings)
+        if lock_is_ours:
+            self._lock.clear()
+        guilty = {} if lock_is_ours else self._lock_holders(now, readings)
         # Who waits for the lock is the victim of whoever holds it.
         waiting = {r.slot for r in readings if r.lock_state == WAITING}
         for reading in readings:

@@ -47,9 +47,10 @@ class Crew:
     now: int = 100_000
     watchdog: Watchdog = field(default_factory=Watchdog)
 
-    def tick(self, ms: int = TICK) -> dict[int, str]:
+    def tick(self, ms: int = TICK, *, ours: bool = False) -> dict[int, str]:
         self.now += ms
-        return self.watchdog.judge(self.now, [w.reading(self.now) for w in self.workers])
+        readings = [w.reading(self.now) for w in self.workers]
+        return self.watchdog.judge(self.now, readings, lock_is_ours=ours)
 
     def until_guilty(self, limit: int = 5000) -> tuple[int, dict[int, str]]:
         """After how many ms somebody is to be killed, and who."""
@@ -209,3 +210,14 @@ def test_a_worker_that_runs_in_circles_is_killed() -> None:
         guilty |= crew_.tick()
 
     assert list(guilty) == [busy.slot]
+
+
+def test_nobody_is_killed_for_a_lock_that_the_supervisor_holds() -> None:
+    """Neither while it does, nor right after: those who waited get it one after the other."""
+    crew_ = crew()
+    for worker in crew_.workers:
+        worker.lock(WAITING, crew_.now)
+        worker.stopped, worker.queued = True, 10
+    assert not any(crew_.tick(ours=True) for _ in range(40))
+    assert crew_.tick() == {}
+    assert crew_.until_guilty()[1].keys() == {crew_.workers[0].slot}
