@@ -78,6 +78,25 @@ class Heartbeats:
         return self._cells[number * _SLOT_CELLS : (number + 1) * _SLOT_CELLS]
 
 
+def worker_facts(state_dir: Path) -> list[dict[str, Any]]:
+    """What the workers of a state directory say of themselves, or the last ones said."""
+    heartbeats = Heartbeats(state_dir)
+    slots = [(number, heartbeats.slot(number)) for number in range(MAX_WORKERS + 1)]
+    return [
+        {
+            "worker": "standby" if number == STANDBY else str(number),
+            "pid": int(cells[Cell.PID]),
+            "lives": lives(cells),
+            "queue": int(cells[Cell.QUEUE]),
+            "snapshot": int(cells[Cell.SNAPSHOT]),
+            "verdicts": int(cells[Cell.VERDICTS]),
+            **{name: int(cells[at]) for at, name in enumerate(COUNTERS, Cell.FIRST_COUNTER)},
+        }
+        for number, cells in slots
+        if cells[Cell.PID]
+    ]
+
+
 def process_start(pid: int) -> int:
     """The start time of a process in clock ticks, 0 when it does not live (zombies included).
 

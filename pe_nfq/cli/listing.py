@@ -1,7 +1,7 @@
 """`pe-nfq list`: services, real servers and templates, in the columns that ipvsadm users know.
 
-Reads the template table and nothing else, so it works while the daemon runs
-and on what a stopped or killed one left. Templates are read in slices, each a
+Reads the template table (and for --json the workers' heartbeats), so it works while
+the daemon runs and on what a stopped or killed one left. Templates are read in slices, each a
 short read transaction: a million of them need no memory and hold up nobody.
 
 Formats: ipvsadm 1.31, `print_title`, `print_service_entry` and `print_conn`.
@@ -21,6 +21,7 @@ from pe_nfq import __version__
 from pe_nfq.config import default_state_dir, load
 from pe_nfq.errors import TableError
 from pe_nfq.escape import show_bytes, show_text
+from pe_nfq.heartbeat import worker_facts
 from pe_nfq.marks import Marks
 from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.templates import Table, Template, boottime_ms, split_key
@@ -86,7 +87,8 @@ def _lines(table: Table, args: argparse.Namespace) -> Iterable[str]:
         return live_templates(table, dest_id)
 
     if args.json:
-        return [json.dumps(services_facts(snapshot, count), indent=2)]
+        workers = worker_facts(table.environment.directory.parent)
+        return [json.dumps(services_facts(snapshot, count) | {"workers": workers}, indent=2)]
     return service_lines(snapshot, count)
 
 

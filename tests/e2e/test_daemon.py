@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import signal
 import sys
@@ -85,6 +86,7 @@ def test_dialogs_return_to_their_servers_after_a_restart() -> None:
             lab.client.send([invite(number) for number in range(30)], interval=0.001)
         daemon.stop()
         left = {template["pe_data"] for template in daemon.templates()}
+        standby, worker = json.loads(daemon.listing("--json"))["workers"]
         daemon.start()
         with watch(lab) as after:
             lab.client.send([invite(number) for number in range(30)], interval=0.001)
@@ -95,6 +97,8 @@ def test_dialogs_return_to_their_servers_after_a_restart() -> None:
         }
         assert all(placed.values())
         assert left == {f"{number}@daemon" for number in range(30)}
+        assert (standby["worker"], standby["verdicts"], standby["lives"]) == ("standby", 0, False)
+        assert (worker["worker"], worker["verdicts"], worker["created"]) == ("1", 30, 30)
 
 
 def test_at_verbosity_9_every_match_is_told() -> None:
