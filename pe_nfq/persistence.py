@@ -15,7 +15,7 @@ from pe_nfq.errors import TableError
 from pe_nfq.flow import Flow
 from pe_nfq.model import Decision, Reason
 from pe_nfq.templates import Outcome, Settled, Table, Template, template_key
-from pe_nfq.templates.layout import MAX_PE_DATA
+from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
 
 #: Dialogs a worker remembers: 2 x 64 Ki of about 400 bytes.
 MAX_CACHED: Final = 1 << 16
@@ -70,7 +70,7 @@ class Persistence:
     def _settle(self, flow: Flow, key: bytes, pe_data: bytes, now: int) -> Settled:
         flow.served.placement.prepare()
         rules = flow.served.placement.rules
-        long_pe_data = pe_data if len(pe_data) > MAX_PE_DATA else b""
+        long_pe_data = pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
         try:
             return self._table.settle(key, now, rules, long_pe_data)
         except TableError:

@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 #: index entries included. The kernel's limit is the same (IP_VS_PEDATA_MAXLEN)
 #: but there a longer one is refused.
 MAX_PE_DATA: Final = 255
+#: What is kept of a longer one for people to see. A datagram can hold 60 kB of Call-ID, and
+#: the map is made for `max_templates` of usual ones: some hundred such would fill it.
+MAX_SHOWN_PE_DATA: Final = 1024
 #: 128 bits: no two Call-IDs of one table meet by chance, nor by effort below 2**64.
 _DIGEST_SIZE: Final = 16
 #: One clock reading serves a batch of datagrams: a refresh that is due so soon (ms) is
@@ -32,8 +35,8 @@ class Template(NamedTuple):
 
     `generation` counts rewrites; `snapshot` is the number of the snapshot
     under which `dest_id` was chosen; `slot` is where the expiry index lists
-    this template (at or before its deadline). `long_pe_data` is what to show
-    for a pe_data that the key holds as a digest only, else empty.
+    this template (at or before its deadline). `long_pe_data` is the beginning
+    of a pe_data that the key holds as a digest only, to be shown; else empty.
     """
 
     dest_id: int

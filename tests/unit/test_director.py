@@ -27,7 +27,7 @@ from pe_nfq.model import (
 )
 from pe_nfq.schedulers import load_scheduler
 from pe_nfq.templates import Ids, Table
-from pe_nfq.templates.layout import CLOCK_SLACK, deadline
+from pe_nfq.templates.layout import CLOCK_SLACK, MAX_SHOWN_PE_DATA, deadline
 from pe_nfq.templates.upkeep import purge
 from tests.packets import CLIENT, CLIENT6, ipv4, ipv6, sip, udp
 from tests.tables import (
@@ -286,7 +286,7 @@ def test_a_long_call_id_is_kept_for_listings(bench: Bench) -> None:
     bench.publish(1)
     bench.worker().decide(udp(LONG))
     (template,) = all_templates(bench.table).values()
-    assert template.long_pe_data == b"x" * 3000
+    assert template.long_pe_data == b"x" * MAX_SHOWN_PE_DATA
 
 
 def test_a_new_template_is_told(bench: Bench) -> None:
