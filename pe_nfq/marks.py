@@ -5,7 +5,9 @@ from all others and one more tells decided marks from fallback marks::
 
     base + 0x000000 .. 0x0fffff   decided: base + id of the real server
     base + 0x100000 .. 0x1fffff   fallback: 64 slots a service, set by the
-                                  rules before the queue (the last net)
+                                  rules before the queue (the last net).
+                                  Over IPVS only slot 0 is used, and slot 1
+                                  on replies: see `Marks.returning`
 
 IPVS compares the whole mark (kernel: ip_vs_service_find), so whole marks are ours.
 """
@@ -52,6 +54,10 @@ class Marks(NamedTuple):
         """
         number = zlib.crc32(service.encode()) % _FALLBACK_SERVICES
         return self.fallback_base + number * FALLBACK_SLOTS
+
+    def returning(self, service: str) -> int:
+        """The mark of a datagram that leaves in the name of a service, from a masq server."""
+        return self.fallback(service) + 1
 
 
 def is_valid_base(base: int) -> bool:

@@ -83,6 +83,14 @@ class OnDecline(enum.Enum):
     DROP = "drop"  # what the kernel does since 2.6.38
 
 
+class Method(enum.Enum):
+    """Forwarding method of a dest (kernel: IP_VS_CONN_F_FWD_MASK)."""
+
+    MASQ = "masq"  # -m: the destination address is rewritten
+    TUNNEL = "tunnel"  # -i: IP in IP
+    ROUTE = "route"  # -g: unchanged, by the server's link-layer address (direct routing)
+
+
 @dataclass(frozen=True, slots=True)
 class RealServer:
     """A dest of a virtual service. `id` is stable and gives the mark (`pe_nfq.marks`)."""
@@ -93,6 +101,7 @@ class RealServer:
     #: `-x`/`-y`, counted in live templates; 0 = no limit.
     upper_threshold: int = 0
     lower_threshold: int = 0
+    method: Method = Method.ROUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,11 @@ class VirtualService:
     """What the kernel calls an `ip_vs_service`, with a persistence engine.
 
     `dests` are in kernel list order: newest first (`ip_vs_ctl.c` adds at the
-    head). `timeout` is `-p` in seconds; `mask` is `-M` as 4 or 16 bytes.
+    head). `timeout` is `-p` in seconds, 0 without: such a service is not
+    decided by us, its datagrams go by the net. `mask` is `-M` as 4 or 16
+    bytes, `sched_flags` are `-b`. `one_packet` is `-o` as the operator gave
+    it; we decide every datagram alone in any case. A service of a `fwmark`
+    (`-f`) has its family's unspecified address and port 0 as `endpoint`.
     """
 
     id: int
@@ -112,9 +125,19 @@ class VirtualService:
     mask: bytes = b"\xff\xff\xff\xff"
     on_decline: OnDecline = OnDecline.FALLBACK
     expire_quiescent: bool = False
+    sched_flags: tuple[str, ...] = ()
+    one_packet: bool = True
+    fwmark: int = 0
 
     def __str__(self) -> str:
-        return f"udp {self.endpoint}"
+        return service_name(self.endpoint, self.fwmark)
+
+
+def service_name(endpoint: Endpoint, fwmark: int = 0) -> str:
+    """How a service is called everywhere: ``udp 203.0.113.10:5060``, ``fwmark 5``."""
+    if not fwmark:
+        return f"udp {endpoint}"
+    return f"fwmark {fwmark}" + (" ipv6" if endpoint.family == 6 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +194,27 @@ class Decision:
 def _service_facts(service: VirtualService) -> dict[str, Any]:
     return {
         "id": service.id,
-        "address": str(service.endpoint),
+        "address": service.endpoint.address.hex(),
+        "port": service.endpoint.port,
+        "fwmark": service.fwmark,
         "engine": service.engine,
         "scheduler": service.scheduler,
+        "sched_flags": service.sched_flags,
+        "one_packet": service.one_packet,
         "timeout": service.timeout,
         "mask": service.mask.hex(),
         "on_decline": service.on_decline.value,
         "expire_quiescent": service.expire_quiescent,
         "dests": [
-            [d.id, str(d.endpoint), d.weight, d.upper_threshold, d.lower_threshold]
+            {
+                "id": d.id,
+                "address": d.endpoint.address.hex(),
+                "port": d.endpoint.port,
+                "weight": d.weight,
+                "upper": d.upper_threshold,
+                "lower": d.lower_threshold,
+                "method": d.method.value,
+            }
             for d in service.dests
         ],
     }
@@ -187,17 +222,31 @@ def _service_facts(service: VirtualService) -> dict[str, Any]:
 
 def _service(facts: Mapping[str, Any]) -> VirtualService:
     dests = tuple(
-        RealServer(id_, Endpoint.parse(address), weight, upper, lower)
-        for id_, address, weight, upper, lower in facts["dests"]
+        RealServer(
+            id=dest["id"],
+            endpoint=_endpoint(dest),
+            weight=dest["weight"],
+            upper_threshold=dest["upper"],
+            lower_threshold=dest["lower"],
+            method=Method(dest["method"]),
+        )
+        for dest in facts["dests"]
     )
     return VirtualService(
         id=facts["id"],
-        endpoint=Endpoint.parse(facts["address"]),
+        endpoint=_endpoint(facts),
         dests=dests,
         engine=facts["engine"],
         scheduler=facts["scheduler"],
+        sched_flags=tuple(facts["sched_flags"]),
+        one_packet=facts["one_packet"],
+        fwmark=facts["fwmark"],
         timeout=facts["timeout"],
         mask=bytes.fromhex(facts["mask"]),
         on_decline=OnDecline(facts["on_decline"]),
         expire_quiescent=facts["expire_quiescent"],
     )
+
+
+def _endpoint(facts: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(bytes.fromhex(facts["address"]), facts["port"])

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from pe_nfq.config.options import OptionError, Seen, show
 from pe_nfq.config.spec import Steering
-from pe_nfq.model import Endpoint
+from pe_nfq.config.values import Word
+from pe_nfq.model import Endpoint, Method
 
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -33,6 +34,8 @@ _UNFIT: Final[tuple[tuple[str, Callable[[_IPAddress], bool]], ...]] = (
         lambda address: address.version == 6 and address.is_link_local,
     ),
 )
+
+_METHODS: Final = Word({word.value: word for word in Method})
 
 _NO_TCP: Final = (
     "is not UDP: datagrams are steered one by one, and one TCP connection carries many dialogs; "
@@ -68,12 +71,32 @@ def real_server_address(value: Any, seen: Seen) -> Endpoint:
             f"{show(value)} is IPv{server.family} and the service IPv{vip.family}; "
             f"a datagram keeps its family, so give an IPv{vip.family} server"
         )
-    if server.port != vip.port and seen["steering"] is Steering.ROUTE:
-        raise OptionError(
-            f"port {server.port} is not the service's {vip.port}; policy routing delivers the "
-            f'datagram unchanged, so leave the port out or choose steering = "mark"'
-        )
+    if server.port != vip.port:
+        _check_other_port(server.port, vip.port, seen)
     return server
+
+
+def _check_other_port(port: int, vip_port: int, seen: Seen) -> None:
+    """A port of the server's own needs somebody who rewrites datagrams."""
+    what = f"port {port} is not the service's {vip_port}"
+    if seen["steering"] is Steering.ROUTE:
+        raise OptionError(
+            f"{what}; policy routing delivers the datagram unchanged, so leave the port out or "
+            f'choose steering = "ipvs" with method = "masq", or steering = "mark"'
+        )
+    if seen["steering"] is Steering.IPVS and seen["method"] is not Method.MASQ:
+        raise OptionError(
+            f'{what}; method = "{seen["method"].value}" delivers the datagram unchanged, so '
+            f'leave the port out or choose method = "masq"'
+        )
+
+
+def method(value: Any, seen: Seen) -> Method:
+    """A forwarding method that the steering can do."""
+    chosen: Method = _METHODS(value, seen)
+    if chosen is not Method.ROUTE and seen["steering"] is Steering.ROUTE:
+        raise OptionError(f'{show(value)} is a method of IPVS; choose steering = "ipvs"')
+    return chosen
 
 
 def _address(text: str, form: str) -> tuple[bytes, int | None]:

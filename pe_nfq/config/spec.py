@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pe_nfq.model import Endpoint, OnDecline, RealServer, Snapshot, VirtualService
+from pe_nfq.model import (
+    Endpoint,
+    Method,
+    OnDecline,
+    RealServer,
+    Snapshot,
+    VirtualService,
+    service_name,
+)
 
 
 class Steering(enum.Enum):
     """What makes the kernel follow a decided mark."""
 
+    IPVS = "ipvs"  # a fwmark virtual service of the kernel's a real server
     ROUTE = "route"  # policy routing: an `ip rule` and a table a real server
     MARK = "mark"  # nothing of ours; the operator's own rules use the mark
 
@@ -27,6 +36,7 @@ class ServerSpec:
     weight: int
     upper_threshold: int
     lower_threshold: int
+    method: Method = Method.ROUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +51,12 @@ class ServiceSpec:
     mask: bytes
     on_decline: OnDecline
     expire_quiescent: bool
+    sched_flags: tuple[str, ...] = ()
+    one_packet: bool = True
+    fwmark: int = 0
 
     def __str__(self) -> str:
-        return f"udp {self.endpoint}"
+        return service_name(self.endpoint, self.fwmark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,7 @@ def _service(spec: ServiceSpec, ids: Ids) -> VirtualService:
             server.weight,
             server.upper_threshold,
             server.lower_threshold,
+            server.method,
         )
         for server in spec.servers
     ]
@@ -115,6 +129,9 @@ def _service(spec: ServiceSpec, ids: Ids) -> VirtualService:
         mask=spec.mask,
         on_decline=spec.on_decline,
         expire_quiescent=spec.expire_quiescent,
+        sched_flags=spec.sched_flags,
+        one_packet=spec.one_packet,
+        fwmark=spec.fwmark,
     )
 
 

@@ -5,11 +5,12 @@ Order matters: an option may look at those above it (`pe_nfq.config.options`).
 
 from typing import Final
 
-from pe_nfq.config.addresses import full_mask, mask, real_server_address, virtual_address
+from pe_nfq.config.addresses import full_mask, mask, method, real_server_address, virtual_address
 from pe_nfq.config.checks import check_servers, check_services
-from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables
-from pe_nfq.config.spec import ServerSpec, ServiceSpec, Steering
+from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables, show
+from pe_nfq.config.spec import ServerSpec, ServiceSpec
 from pe_nfq.config.state_dir import default_state_dir, state_dir
+from pe_nfq.config.steering import steering
 from pe_nfq.config.values import SWITCH, Integer, PlugIn, Word
 from pe_nfq.engines import load_engine
 from pe_nfq.heartbeat import MAX_WORKERS
@@ -59,7 +60,19 @@ def _lower_threshold(value: object, seen: Seen) -> int:
     return Integer(0, upper, "upper_threshold is the most it can be")(value, seen)
 
 
+def _sched_flags(value: object, seen: Seen) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise OptionError(f'{show(value)} is not an array of flags, like ["sh-port"]')
+    return tuple(value)
+
+
 SERVER: Final = (
+    Option(
+        "method",
+        method,
+        "route",
+        "forwarding method: route (direct routing), tunnel (IP in IP) or masq (address rewriting)",
+    ),
     Option(
         "address",
         real_server_address,
@@ -95,6 +108,12 @@ SERVICE: Final = (
         PlugIn("a scheduler", load_scheduler),
         "wlc",
         "who chooses the server of a new dialog",
+    ),
+    Option(
+        "sched_flags",
+        _sched_flags,
+        [],
+        'flags of the scheduler, like ["sh-fallback", "sh-port"]',
     ),
     Option(
         "engine",
@@ -146,12 +165,10 @@ TOP: Final = (
     ),
     Option(
         "steering",
-        Word(
-            {word.value: word for word in Steering},
-            refused={"ipvs": "is not supported by this version"},
-        ),
-        "route",
-        "what makes the kernel follow a mark: route (policy routing) or mark (rules of your own)",
+        steering,
+        "auto",
+        "what makes the kernel follow a mark: ipvs (virtual services of the kernel), route (policy "
+        "routing) or mark (rules of your own); auto: ipvs on a director that has it, else route",
     ),
     Option(
         "vip_local",

@@ -102,12 +102,7 @@ TOP = (
     Case(
         "steering-unknown",
         file('steering = "nat"'),
-        'steering: "nat" is not "route" or "mark"',
-    ),
-    Case(
-        "steering-ipvs",
-        file('steering = "ipvs"'),
-        'steering: "ipvs" is not supported by this version; choose "route" or "mark"',
+        'steering: "nat" is not "auto" or "ipvs" or "route" or "mark"',
     ),
     Case(
         "vip-local-word",
@@ -370,7 +365,27 @@ SERVERS = (
         "server-port-with-route",
         file(server='address = "192.0.2.11:5080"'),
         "service[1].server[1].address: port 5080 is not the service's 5060; policy routing "
-        'delivers the datagram unchanged, so leave the port out or choose steering = "mark"',
+        'delivers the datagram unchanged, so leave the port out or choose steering = "ipvs" '
+        'with method = "masq", or steering = "mark"',
+    ),
+    Case(
+        "server-port-with-tunnel",
+        file(
+            'steering = "ipvs"',
+            server='address = "192.0.2.11:5080"\nmethod = "tunnel"',
+        ),
+        'service[1].server[1].address: port 5080 is not the service\'s 5060; method = "tunnel" '
+        'delivers the datagram unchanged, so leave the port out or choose method = "masq"',
+    ),
+    Case(
+        "method-with-route",
+        file('steering = "route"', server='address = "192.0.2.11"\nmethod = "masq"'),
+        'service[1].server[1].method: "masq" is a method of IPVS; choose steering = "ipvs"',
+    ),
+    Case(
+        "sched-flags-word",
+        file(service='sched_flags = "sh-port"'),
+        'service[1].sched_flags: "sh-port" is not an array of flags, like ["sh-port"]',
     ),
     Case(
         "server-is-the-vip",
