@@ -110,6 +110,11 @@ class Kernel:
             self._paths[address] = self._look(str(ipaddress.ip_address(address)))
         return self._paths[address]
 
+    def devices_of(self, address: bytes) -> tuple[str, ...]:
+        """The interfaces that have an address (4 or 16 bytes)."""
+        found = self._ip.get_addr(address=str(ipaddress.ip_address(address)))
+        return tuple(_device(message["index"]) for message in found)
+
     def make(self, change: Change) -> None:
         """One change; made already is made. Raises SteeringError, or NoWayError for one server."""
         thing = change.thing
@@ -137,9 +142,8 @@ class Kernel:
             return Path("", is_local=True, problem="it is an address of this machine")
         gateway = message.get_attr("RTA_GATEWAY") or message.get_attr("RTA_VIA")
         if gateway:
-            return Path(
-                "", problem=f"not on a network of this machine; the route to it is via {gateway}"
-            )
+            problem = f"not on a network of this machine; the route to it is via {gateway}"
+            return Path("", problem=problem, gateway=str(gateway))
         if message["type"] != _UNICAST:
             return Path("", problem="no unicast route to it")
         return Path(_device(message.get_attr("RTA_OIF")))

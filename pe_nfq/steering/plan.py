@@ -12,11 +12,15 @@ from pe_nfq.steering.objects import Held, Route, Rule
 
 
 class Path(NamedTuple):
-    """How the kernel would reach an address by itself: out of `device`, or why that is no use."""
+    """How the kernel would reach an address by itself: out of `device`, or why that is no use.
+
+    `gateway`: the router behind which it is, of no use to a route of ours.
+    """
 
     device: str
     is_local: bool = False
     problem: str = ""
+    gateway: str = ""
 
 
 #: Asks the kernel for the `Path` to an address (4 or 16 bytes).
