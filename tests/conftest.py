@@ -1,10 +1,11 @@
-"""What holds for every test: where the lab cannot be, e2e tests are skipped, in CI they fail."""
+"""What holds for every test: where lab or guest cannot be, tests are skipped, in CI they fail."""
 
 import os
 
 import pytest
 from hypothesis import settings
 
+from tests.guest import host, inside
 from tests.lab import requirements
 
 #: Machines that run tests are busy: how long an example takes says nothing about the code.
@@ -13,8 +14,14 @@ settings.load_profile("pe-nfq")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Ask what an e2e test needs, and say why it is not run."""
-    if item.get_closest_marker("e2e") and (reason := requirements.missing()):
+    """Ask what an e2e or vm test needs, and say why it is not run."""
+    if reason := _missing(item):
         if os.environ.get("CI") == "true":
-            pytest.fail(f"e2e tests must not be skipped in CI: {reason}", pytrace=False)
+            pytest.fail(f"e2e and vm tests must not be skipped in CI: {reason}", pytrace=False)
         pytest.skip(reason)
+
+
+def _missing(item: pytest.Item) -> str | None:
+    if (kind := host.kind_of(item)) and not inside.kind():
+        return kind.missing()
+    return requirements.missing() if kind or item.get_closest_marker("e2e") else None

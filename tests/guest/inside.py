@@ -1,0 +1,39 @@
+"""The guest's end: pytest inside runs the tests that the host asks for and tells it of each."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.guest.machine import DIRECTORY_VARIABLE, EVENTS, KIND_VARIABLE, TESTS
+
+
+def kind() -> str | None:
+    """The name of the kind of guest that this is; None on a host."""
+    return os.environ.get(KIND_VARIABLE)
+
+
+class Inside:
+    """Writes a line for every report."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        directory = Path(os.environ[DIRECTORY_VARIABLE])
+        self._events = directory / EVENTS
+        self._wanted = set((directory / TESTS).read_text().splitlines())
+        self._write({"event": "started"})
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep what the host asks for; both collect the same files, so names are the same."""
+        items[:] = [item for item in items if item.nodeid in self._wanted]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Tell the host."""
+        hook = self._config.hook
+        self._write(hook.pytest_report_to_serializable(config=self._config, report=report))
+
+    def _write(self, event: dict[str, object]) -> None:
+        # closed each time: user-mode Linux keeps what was written to a host's file until then
+        with self._events.open("a") as events:
+            events.write(json.dumps(event) + "\n")
