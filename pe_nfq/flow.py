@@ -29,6 +29,7 @@ class Flow:
     prefix: bytes
     fallback_prefix: bytes
     client: Endpoint
+    vip: Endpoint
     served: Served
 
 
@@ -42,6 +43,7 @@ def flow_of(datagram: Datagram, served: Served) -> Flow:
         prefix=key_prefix(service.id, masked, service.engine),
         fallback_prefix=key_prefix(service.id, masked, FALLBACK_ENGINE),
         client=client,
+        vip=datagram.dst,
         served=served,
     )
 

@@ -68,18 +68,18 @@ class Persistence:
         return self._settled(flow, key, pe_data, payload, settled, now)
 
     def _settle(self, flow: Flow, key: bytes, pe_data: bytes, now: int) -> Settled:
-        flow.served.placement.prepare()
-        rules = flow.served.placement.rules
+        placement = flow.served.placement
+        placement.prepare()
         long_pe_data = pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
         try:
+            rules = placement.rules_for(flow.client, flow.vip)
             return self._table.settle(key, now, rules, long_pe_data)
         except TableError:
             raise
         except Exception as error:  # the scheduler may be a third party's
             scheduler = flow.served.service.scheduler
             self._emit("scheduler-error", {"scheduler": scheduler, "error": f"{error!r:.200}"})
-            by_hash = rules._replace(choose=rules.choose_by_hash)
-            return self._table.settle(key, now, by_hash, long_pe_data)
+            return self._table.settle(key, now, placement.rules, long_pe_data)
 
     def _settled(
         self, flow: Flow, key: bytes, pe_data: bytes, payload: bytes, settled: Settled, now: int

@@ -7,11 +7,13 @@ the list of its overloaded dests and, behind it, the scheduler's own state.
 
 import contextlib
 import struct
+from functools import partial
 from typing import Final
 
 from pe_nfq.marks import Marks
-from pe_nfq.model import RealServer, Snapshot, VirtualService
-from pe_nfq.schedulers import Load, Scheduler, load_scheduler
+from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
+from pe_nfq.schedulers import Dialog, Load, Scheduler, load_scheduler
+from pe_nfq.schedulers.flags import parse_flags
 from pe_nfq.schedulers.spread import deterministic_choice
 from pe_nfq.templates import Rules
 
@@ -19,11 +21,15 @@ _LENGTH: Final = struct.Struct("<H")
 
 
 class Placement:
-    """The rules of one service under one snapshot."""
+    """The rules of one service under one snapshot. Making it raises RegistryError.
+
+    `rules` place by the hash, `rules_for` by the scheduler.
+    """
 
     def __init__(self, service: VirtualService, snapshot: Snapshot) -> None:
         self._service = service
         self._scheduler: Scheduler = load_scheduler(service.scheduler)
+        self._flags = parse_flags(service.scheduler, service.sched_flags)
         self._dests = {dest.id: dest for dest in service.dests}
         self._limited = any(dest.upper_threshold for dest in service.dests)
         self._prepared = False
@@ -32,7 +38,7 @@ class Placement:
             timeout=service.timeout,
             max_templates=snapshot.max_templates,
             is_valid=self._is_valid,
-            choose=self._schedule,
+            choose=self._choose_by_hash,
             choose_by_hash=self._choose_by_hash,
             claimed=self._claimed,
             mark=Marks(snapshot.mark_base).decided,
@@ -49,8 +55,16 @@ class Placement:
             return
         self._prepared = True
         self.by_hash(b"")
+        service = self._service
+        nobody = Dialog(b"", service.endpoint, service.endpoint)
         with contextlib.suppress(Exception):
-            self._scheduler.choose(self._service.dests, b"", lambda dest_id: 0, _has_weight, b"")
+            self._scheduler.choose(
+                service.dests, nobody, self._flags, lambda dest_id: 0, _has_weight, b""
+            )
+
+    def rules_for(self, client: Endpoint, vip: Endpoint) -> Rules:
+        """The rules for a datagram from `client` to `vip`."""
+        return self.rules._replace(choose=partial(self._schedule, client, vip))
 
     def by_hash(self, key: bytes) -> RealServer | None:
         """The dest of a dialog that cannot be recorded: the same in every worker.
@@ -67,14 +81,18 @@ class Placement:
         """Why a template had to leave this dest; for the log."""
         return "quiesced" if dest_id in self._dests else "removed"
 
-    def _schedule(self, key: bytes, load: Load, state: bytes) -> tuple[RealServer | None, bytes]:
+    def _schedule(
+        self, client: Endpoint, vip: Endpoint, key: bytes, load: Load, state: bytes
+    ) -> tuple[RealServer | None, bytes]:
         overloaded, inner = _split(state)
         overloaded = {id_ for id_ in overloaded if self._stays_overloaded(id_, load)}
 
         def eligible(dest: RealServer) -> bool:
             return dest.weight > 0 and dest.id not in overloaded
 
-        dest, inner = self._scheduler.choose(self._service.dests, key, load, eligible, inner)
+        dest, inner = self._scheduler.choose(
+            self._service.dests, Dialog(key, client, vip), self._flags, load, eligible, inner
+        )
         return dest, _join(overloaded, inner)
 
     def _choose_by_hash(

@@ -13,10 +13,12 @@ from pe_nfq.config.state_dir import default_state_dir, state_dir
 from pe_nfq.config.steering import steering
 from pe_nfq.config.values import SWITCH, Integer, PlugIn, Word
 from pe_nfq.engines import load_engine
+from pe_nfq.errors import RegistryError
 from pe_nfq.heartbeat import MAX_WORKERS
 from pe_nfq.marks import DEFAULT_MARK_BASE, OURS_MASK, is_valid_base
 from pe_nfq.model import OnDecline
 from pe_nfq.schedulers import load_scheduler
+from pe_nfq.schedulers.flags import flag_words, parse_flags
 
 #: `queue_num` of nfnetlink_queue is 16 bits.
 _LAST_QUEUE: Final = 0xFFFF
@@ -63,7 +65,10 @@ def _lower_threshold(value: object, seen: Seen) -> int:
 def _sched_flags(value: object, seen: Seen) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise OptionError(f'{show(value)} is not an array of flags, like ["sh-port"]')
-    return tuple(value)
+    try:
+        return flag_words(seen["scheduler"], parse_flags(seen["scheduler"], value))
+    except RegistryError as error:
+        raise OptionError(str(error)) from None
 
 
 SERVER: Final = (
@@ -113,7 +118,7 @@ SERVICE: Final = (
         "sched_flags",
         _sched_flags,
         [],
-        'flags of the scheduler, like ["sh-fallback", "sh-port"]',
+        "flags of the scheduler: sh-fallback, sh-port, mh-fallback, mh-port; of others flag-1 to 3",
     ),
     Option(
         "engine",

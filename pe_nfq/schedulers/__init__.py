@@ -6,11 +6,13 @@ one-packet scheduling: the load of a dest is its number of live templates.
 Third parties add schedulers by the entry-point group ``pe_nfq.schedulers``.
 """
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
 
-from pe_nfq.model import RealServer
+from pe_nfq.errors import RegistryError
+from pe_nfq.model import Endpoint, RealServer
 from pe_nfq.registry import Registry
+from pe_nfq.schedulers.flags import SchedFlags
 
 #: The version of the `Scheduler` contract below.
 API_VERSION: Final = 1
@@ -19,6 +21,19 @@ API_VERSION: Final = 1
 Load = Callable[[int], int]
 #: Whether a dest may take a new template: weight > 0 and not overloaded (`-x`/`-y`).
 Eligible = Callable[[RealServer], bool]
+
+
+class Dialog(NamedTuple):
+    """What asks for a dest: the dialog of a datagram that met no template.
+
+    `key` is the template key without its service part (masked client,
+    engine, pe_data). `client` and `vip` are the datagram's own ends, the
+    client's address unmasked.
+    """
+
+    key: bytes
+    client: Endpoint
+    vip: Endpoint
 
 
 class Scheduler(Protocol):
@@ -36,16 +51,16 @@ class Scheduler(Protocol):
     def choose(
         self,
         dests: tuple[RealServer, ...],
-        key: bytes,
+        dialog: Dialog,
+        flags: SchedFlags,
         load: Load,
         eligible: Eligible,
         state: bytes,
     ) -> tuple[RealServer | None, bytes]:
-        """The dest for a new template with `key`, and the next state. None: no dest is eligible.
+        """The dest for the dialog's new template, and the next state. None: none may take it.
 
-        `key` is the template key without its service part (client, engine,
-        pe_data). `dests` is the same tuple object as long as nothing
-        changed, so derived tables may be cached by identity.
+        `dests` is the same tuple object as long as nothing changed, so
+        derived tables may be cached by identity. `flags` are the service's.
         """
         ...
 
@@ -64,8 +79,22 @@ _REGISTRY: Final = Registry[Scheduler](
 )
 
 
+_FOR_CACHES: Final = (
+    "is for transparent caches: it places by the destination address, which is one for all "
+    "dialogs of a virtual service; use 'mh'"
+)
+#: Schedulers of the kernel that are of no use here, and why.
+REFUSED: Final[Mapping[str, str]] = {
+    "lblc": _FOR_CACHES,
+    "lblcr": _FOR_CACHES,
+    "none": "places no dialog at all; name a scheduler, like 'wlc'",
+}
+
+
 def load_scheduler(name: str) -> Scheduler:
     """The scheduler `name`; one object a process. Raises RegistryError."""
+    if name in REFUSED:
+        raise RegistryError(f"scheduler {name!r} {REFUSED[name]}")
     return _REGISTRY.load(name)
 
 

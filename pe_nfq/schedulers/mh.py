@@ -1,15 +1,19 @@
 """Maglev hashing (kernel: ip_vs_mh.c; Eisenbud et al., NSDI 2016, section 3.4).
 
 Every dest prefers the slots of a table in an order of its own; they take
-turns at taking the best that is free, as often as their weights say. Three
-differences from the kernel's:
+turns at taking the best that is free, as often as their weights say. An
+overloaded dest's keys have no dest, as in the kernel, but with `mh-fallback`.
+Differences from the kernel's, so that the two give different dests:
 
-- it hashes the whole template key, the kernel the client address, which for a
-  trunk is one and the same;
+- it hashes the whole template key (by BLAKE2; the kernel's key of SipHash is a
+  constant), the kernel the client address, which for a trunk is one and the
+  same; `mh-port` adds the client's port in both;
 - turns are spread evenly over a round instead of taken in a row, which makes
   shares exact to a slot and leaves no dest without one;
-- an ineligible dest's keys go where `spread` puts them (always as with
-  `mh-fallback`): the kernel's repeated hashing may miss the last eligible dest.
+- a dest of weight 0 has no slots: its keys go to others. The kernel keeps it
+  in the table with the weight it had and leaves its clients without a dest;
+- with `mh-fallback` a key goes where `spread` puts it: the kernel's repeated
+  hashing may miss the last eligible dest.
 """
 
 import hashlib
@@ -18,8 +22,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pe_nfq.model import RealServer
-from pe_nfq.schedulers import API_VERSION, Eligible, Load, Scheduler
+from pe_nfq.schedulers import API_VERSION, Dialog, Eligible, Load, Scheduler
 from pe_nfq.schedulers.derived import MAX_TUPLES, Derived
+from pe_nfq.schedulers.flags import FALLBACK, PORT, SchedFlags
 from pe_nfq.schedulers.spread import Share, by_endpoint, deterministic_choice, key_hash, shares
 
 #: Slots of a table: one of the kernel's primes. Its default, 4,093, gives each of 100 equal
@@ -88,16 +93,18 @@ class MaglevHash(Scheduler):
     def choose(
         self,
         dests: tuple[RealServer, ...],
-        key: bytes,
+        dialog: Dialog,
+        flags: SchedFlags,
         load: Load,
         eligible: Eligible,
         state: bytes,
     ) -> tuple[RealServer | None, bytes]:
-        """The owner of the key's slot."""
+        """The owner of the key's slot, or with `mh-fallback` one that takes it."""
         ordered, table = _maglev.of(dests)
         if not ordered:
             return None, state
+        key = dialog.key + dialog.client.port.to_bytes(2) if PORT in flags else dialog.key
         dest = ordered[table[key_hash(key) % TABLE_SIZE]]
         if eligible(dest):
             return dest, state
-        return deterministic_choice(dests, key, eligible), state
+        return (deterministic_choice(dests, key, eligible) if FALLBACK in flags else None), state

@@ -4,8 +4,9 @@ import struct
 from typing import Final
 
 from pe_nfq.model import RealServer
-from pe_nfq.schedulers import API_VERSION, Eligible, Load, Scheduler
+from pe_nfq.schedulers import API_VERSION, Dialog, Eligible, Load, Scheduler
 from pe_nfq.schedulers.derived import Derived, positions
+from pe_nfq.schedulers.flags import SchedFlags
 
 #: The state: the id of the last chosen dest; 0, like any unknown id, is the list head.
 _STATE: Final = struct.Struct("<I")
@@ -23,7 +24,8 @@ class RoundRobin(Scheduler):
     def choose(
         self,
         dests: tuple[RealServer, ...],
-        key: bytes,
+        dialog: Dialog,
+        flags: SchedFlags,
         load: Load,
         eligible: Eligible,
         state: bytes,

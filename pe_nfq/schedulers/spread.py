@@ -97,7 +97,7 @@ def deterministic_choice(
     """The dest for a template key, without state. None: no dest is eligible.
 
     The same for the same dests in any order and any process. `key` is as in
-    `Scheduler.choose`; so is `dests`, remembered by identity.
+    `Dialog`, `dests` as in `Scheduler.choose`: remembered by identity.
     """
     ordered, ranking = _ranked.of(dests)
     if not ordered:

@@ -5,7 +5,9 @@ scheduling keeps at 0; templates are what a dialog holds.
 """
 
 from pe_nfq.model import RealServer
-from pe_nfq.schedulers import API_VERSION, Eligible, Load, Scheduler
+from pe_nfq.schedulers import API_VERSION, Dialog, Eligible, Load, Scheduler
+from pe_nfq.schedulers.flags import SchedFlags
+from pe_nfq.schedulers.least import least_for_its_weight
 
 
 class WeightedLeastConnections(Scheduler):
@@ -17,17 +19,11 @@ class WeightedLeastConnections(Scheduler):
     def choose(
         self,
         dests: tuple[RealServer, ...],
-        key: bytes,
+        dialog: Dialog,
+        flags: SchedFlags,
         load: Load,
         eligible: Eligible,
         state: bytes,
     ) -> tuple[RealServer | None, bytes]:
-        """Fractions are compared by cross-multiplication, as in the kernel: exact."""
-        least, least_load = None, 0
-        for dest in dests:
-            if not eligible(dest):
-                continue
-            dest_load = load(dest.id)
-            if least is None or least_load * dest.weight > dest_load * least.weight:
-                least, least_load = dest, dest_load
-        return least, state
+        """The load is compared as it is: idle dests are equal, whatever their weights."""
+        return least_for_its_weight(dests, eligible, load), state

@@ -11,8 +11,9 @@ import struct
 from typing import Final, NamedTuple
 
 from pe_nfq.model import RealServer
-from pe_nfq.schedulers import API_VERSION, Eligible, Load, Scheduler
+from pe_nfq.schedulers import API_VERSION, Dialog, Eligible, Load, Scheduler
 from pe_nfq.schedulers.derived import Derived, positions
+from pe_nfq.schedulers.flags import SchedFlags
 
 #: The state: the id of the last chosen dest (0: the list head) and the current weight.
 _STATE: Final = struct.Struct("<II")
@@ -49,7 +50,8 @@ class WeightedRoundRobin(Scheduler):
     def choose(
         self,
         dests: tuple[RealServer, ...],
-        key: bytes,
+        dialog: Dialog,
+        flags: SchedFlags,
         load: Load,
         eligible: Eligible,
         state: bytes,

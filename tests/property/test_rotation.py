@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pe_nfq.model import Endpoint, RealServer
-from pe_nfq.schedulers import Scheduler, load_scheduler
+from pe_nfq.schedulers import Dialog, Scheduler, load_scheduler
+from pe_nfq.schedulers.flags import SchedFlags
 
 
 @dataclass(eq=False)
@@ -155,6 +156,9 @@ def dest(entry: Entry) -> RealServer:
     return RealServer(entry.id, Endpoint(bytes([192, 0, 2, entry.id]), 5060), entry.weight)
 
 
+DIALOG = Dialog(b"key", Endpoint(bytes(4), 5060), Endpoint(bytes(4), 5060))
+
+
 class OurService:
     """The scheduler under test, driven by the same calls."""
 
@@ -177,7 +181,8 @@ class OurService:
         """The id of the dest chosen."""
         chosen, self.state = self.scheduler.choose(
             self.dests,
-            b"key",
+            DIALOG,
+            SchedFlags(0),
             lambda id_: 0,
             lambda dest: dest.weight > 0 and dest.id not in overloaded,
             self.state,

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from pe_nfq.model import RealServer, Snapshot, VirtualService
+from pe_nfq.errors import RegistryError
+from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.placement import Placement, carry
 from pe_nfq.schedulers import mh, rr
 from pe_nfq.schedulers.spread import deterministic_choice
 from tests.tables import MARK_BASE, VIP, dest
+
+CLIENT = Endpoint(bytes([198, 51, 100, 1]), 5060)
 
 
 def service(*dests: RealServer, **facts: object) -> VirtualService:
@@ -23,6 +26,7 @@ class Service:
     def __init__(self, *dests: RealServer, **facts: object) -> None:
         self.load: Counter[int] = Counter()
         self.state = b""
+        self.client = CLIENT
         self.service = service(*dests, **facts)
 
     @property
@@ -31,7 +35,7 @@ class Service:
 
     def claim(self) -> int | None:
         """The id of the dest that takes a new template."""
-        rules = self.placement.rules
+        rules = self.placement.rules_for(self.client, VIP)
         load = self.load.__getitem__
         chosen, state = rules.choose(b"key", load, self.state)  # type: ignore[arg-type]
         if chosen is None:
@@ -157,6 +161,34 @@ def test_another_scheduler_begins_afresh() -> None:
     assert of.claim() in (1, 2, 3)
 
 
+def test_a_scheduler_gets_the_ends_of_the_datagram() -> None:
+    """Source hashing takes the client's own address, whatever the mask leaves of it in the key."""
+    of = Service(dest(1), dest(2), scheduler="sh", mask=bytes(4))
+    clients = [CLIENT._replace(address=bytes([198, 51, 100, n])) for n in range(1, 20)]
+    chosen = {}
+    for of.client in clients:
+        chosen[of.client] = of.claim()
+        assert of.claim() == chosen[of.client]
+    assert set(chosen.values()) == {1, 2}
+
+
+def test_a_scheduler_gets_the_services_flags() -> None:
+    """Without a fallback an overloaded dest's clients have none."""
+    plain = Service(dest(1, upper=1), dest(2, 0), scheduler="sh")
+    flagged = Service(dest(1, 0), dest(2), scheduler="sh", sched_flags=("sh-fallback",))
+    plain.claim()
+    assert plain.claim() is None
+    for last in range(1, 20):
+        flagged.client = CLIENT._replace(address=bytes([198, 51, 100, last]))
+        assert flagged.claim() == 2
+
+
+def test_a_flag_of_another_scheduler_is_refused() -> None:
+    """As an unknown scheduler is: whoever loads the snapshot keeps the last one."""
+    with pytest.raises(RegistryError, match="'sh-port' is no flag of scheduler 'rr'"):
+        _ = Service(dest(1), sched_flags=("sh-port",)).placement
+
+
 def test_all_three_ways_by_hash_agree() -> None:
     """Without a record, and when claimed after that: the same dest, whatever its load."""
     of = Service(dest(1, upper=1), dest(2, upper=1), dest(3, 0))
@@ -188,7 +220,8 @@ def test_tables_are_made_once_before_a_dialog_holds_the_lock_and_not_for_all_at_
     placement.prepare()
     assert mh.fill.cache_info().misses == filled + 1
     placement.prepare()
-    placement.rules.choose(b"key", lambda dest_id: 0, b"")  # type: ignore[arg-type]
+    rules = placement.rules_for(CLIENT, VIP)
+    rules.choose(b"key", lambda dest_id: 0, b"")  # type: ignore[arg-type]
     assert mh.fill.cache_info().misses == filled + 1
 
 

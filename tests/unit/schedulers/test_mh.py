@@ -5,22 +5,39 @@ from collections.abc import Callable
 
 import pytest
 
-from pe_nfq.model import RealServer
+from pe_nfq.model import Endpoint, RealServer
+from pe_nfq.schedulers import Dialog
+from pe_nfq.schedulers.flags import parse_flags
 from pe_nfq.schedulers.mh import TABLE_SIZE, MaglevHash, fill
 
 Dests = Callable[[str], tuple[RealServer, ...]]
 
 KEYS = [b"client\0call-%d" % number for number in range(600)]
+CLIENT = Endpoint(bytes([198, 51, 100, 1]), 5060)
+VIP = Endpoint(bytes([203, 0, 113, 10]), 5060)
+NO_FLAG = parse_flags("mh", ())
 
 
-def choose(dests: tuple[RealServer, ...], overloaded: str = "") -> str:
+def choose(
+    dests: tuple[RealServer, ...], *flags: str, overloaded: str = "", client: Endpoint = CLIENT
+) -> str:
     """The letter of the dest of each of KEYS."""
 
     def eligible(dest: RealServer) -> bool:
         return dest.weight > 0 and chr(dest.id) not in overloaded
 
     scheduler = MaglevHash()
-    chosen = [scheduler.choose(dests, key, lambda id_: 0, eligible, b"")[0] for key in KEYS]
+    chosen = [
+        scheduler.choose(
+            dests,
+            Dialog(key, client, VIP),
+            parse_flags("mh", flags),
+            lambda id_: 0,
+            eligible,
+            b"",
+        )[0]
+        for key in KEYS
+    ]
     return "".join(chr(dest.id) if dest else "-" for dest in chosen)
 
 
@@ -86,10 +103,23 @@ def test_calls_of_one_client_part_ways(dests: Dests) -> None:
     assert counts["C"] > 200
 
 
-def test_an_ineligible_dests_keys_are_spread(dests: Dests) -> None:
+def test_an_overloaded_dests_keys_have_none(dests: Dests) -> None:
+    """As in the kernel without its fallback flag; all others stay where they are."""
+    service = dests("A1 B1 C1")
+
+    assert choose(service, overloaded="B") == choose(service).replace("B", "-")
+
+
+def test_a_quiesced_dest_has_no_keys(dests: Dests) -> None:
+    """Unlike the kernel's, which leaves its clients without a dest: draining refuses nobody."""
+    assert choose(dests("A1 B0 C1")) == choose(dests("A1 C1"))
+
+
+def test_with_fallback_an_overloaded_dests_keys_are_spread(dests: Dests) -> None:
     """All others stay where they are; its own go to both others; it gets none."""
     service = dests("A1 B1 C1")
-    usual, without = choose(service), choose(service, overloaded="B")
+    usual = choose(service, "mh-fallback")
+    without = choose(service, "mh-fallback", overloaded="B")
 
     moved = [new for old, new in zip(usual, without, strict=True) if old != new]
     assert len(moved) == usual.count("B")
@@ -97,14 +127,25 @@ def test_an_ineligible_dests_keys_are_spread(dests: Dests) -> None:
 
 
 def test_the_last_eligible_dest_takes_all(dests: Dests) -> None:
-    """Never "no destination" while there is one, however small its share."""
-    assert set(choose(dests("A1 B65535 C65535"), overloaded="BC")) == {"A"}
+    """With fallback never "no destination" while there is one, however small its share."""
+    service = dests("A1 B65535 C65535")
+
+    assert set(choose(service, "mh-fallback", overloaded="BC")) == {"A"}
+
+
+def test_the_clients_port_counts_when_told(dests: Dests) -> None:
+    """With mh-port another port is another choice; without it the port is not looked at."""
+    service, other = dests("A1 B1 C1"), CLIENT._replace(port=5070)
+
+    assert choose(service) == choose(service, client=other)
+    assert choose(service, "mh-port") != choose(service, "mh-port", client=other)
+    assert choose(service, "mh-port") == choose(service, "mh-port")
 
 
 @pytest.mark.parametrize(("text", "overloaded"), [("", ""), ("A0 B0", ""), ("A1 B1", "AB")])
 def test_none_where_none_is_eligible(dests: Dests, text: str, overloaded: str) -> None:
     """No dests, all quiesced, all overloaded."""
-    assert set(choose(dests(text), overloaded)) == {"-"}
+    assert set(choose(dests(text), "mh-fallback", overloaded=overloaded)) == {"-"}
 
 
 def test_it_needs_no_state(dests: Dests) -> None:
@@ -112,7 +153,9 @@ def test_it_needs_no_state(dests: Dests) -> None:
     service = dests("A1 B1")
     scheduler = MaglevHash()
 
-    assert scheduler.choose(service, b"k", lambda id_: 0, lambda dest: True, b"x")[1] == b"x"
+    dialog = Dialog(b"k", CLIENT, VIP)
+    _, state = scheduler.choose(service, dialog, NO_FLAG, lambda id_: 0, lambda dest: True, b"x")
+    assert state == b"x"
     assert scheduler.changed(b"x", service, dests("A1")) == b"x"
 
 
