@@ -112,7 +112,8 @@ class KernelService(NamedTuple):
     def __str__(self) -> str:
         """As options of `ipvsadm`."""
         if self.fwmark:
-            return f"-f {self.fwmark:#x}" + (" -6" if self.family == 6 else "")
+            # In decimal: ipvsadm reads nothing else.
+            return f"-f {self.fwmark}" + (" -6" if self.family == 6 else "")
         letter = {6: "-t", UDP: "-u", 132: "--sctp-service"}.get(
             self.protocol, f"protocol {self.protocol}"
         )

@@ -42,20 +42,27 @@ class Settings:
 
 
 class Report(NamedTuple):
-    """What was changed, as `ip` command lines, and all that is not as it should be right now."""
+    """What was changed, as command lines, and all that is not as it should be right now."""
 
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 class Steered(NamedTuple):
-    """Where one mark leads at this moment; `server` and `device` are empty where it is refused."""
+    """Where one mark leads at this moment; `server` is empty where it is refused.
+
+    `table` and `device` are policy routing's; `method`, `weight` and `packets`
+    (since the last zeroing) are of IPVS, where a mark may lead to several servers.
+    """
 
     family: int
     mark: int
     table: int
     server: str
     device: str
+    method: str = ""
+    weight: int = 0
+    packets: int = 0
 
 
 class Steering(Protocol):

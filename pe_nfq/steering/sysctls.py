@@ -1,4 +1,4 @@
-"""Kernel parameters that steering by routes depends on: looked at, never changed.
+"""Kernel parameters that steering depends on: looked at, never changed.
 
 They are the operator's, and hold for all traffic of the machine.
 """
@@ -37,6 +37,16 @@ def check(
         )
         for warning in warnings
     )
+
+
+def check_masq(
+    families: Set[int], read: Callable[[str], int | None] = read_sysctl
+) -> tuple[str, ...]:
+    """What stands in the way of replies from masq servers, which pass this director.
+
+    IPVS itself forwards without being allowed to.
+    """
+    return tuple(_forwarding(families, read))
 
 
 def _forwarding(families: Set[int], read: Callable[[str], int | None]) -> Iterator[str]:
