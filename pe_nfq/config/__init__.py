@@ -13,11 +13,13 @@ from typing import Any, Final
 
 from pe_nfq.config.options import OptionError, Seen, read_table
 from pe_nfq.config.spec import (
+    AdoptSpec,
     Config,
     Ids,
     ServerSpec,
     ServiceSpec,
     Steering,
+    VirtualAddress,
     to_snapshot,
     warnings,
 )
@@ -27,11 +29,13 @@ from pe_nfq.errors import ConfigError
 from pe_nfq.escape import show_text
 
 __all__ = [
+    "AdoptSpec",
     "Config",
     "Ids",
     "ServerSpec",
     "ServiceSpec",
     "Steering",
+    "VirtualAddress",
     "decode",
     "default_state_dir",
     "load",

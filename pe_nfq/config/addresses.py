@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pe_nfq.config.options import OptionError, Seen, show
-from pe_nfq.config.spec import Steering
+from pe_nfq.config.spec import Steering, VirtualAddress
 from pe_nfq.config.values import Word
+from pe_nfq.marks import OURS_MASK
 from pe_nfq.model import Endpoint, Method
 
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -43,25 +44,45 @@ _NO_TCP: Final = (
 )
 
 
-def virtual_address(value: Any, seen: Seen) -> Endpoint:
-    """``203.0.113.10:5060`` or ``udp [2001:db8::1]:5060``."""
+#: A mark, decimal or hexadecimal, and its family where that is not IPv4.
+_FWMARK: Final = re.compile(r"fwmark +(0x[0-9a-f]{1,8}|[0-9]{1,10})( +ipv6)?", re.ASCII | re.I)
+
+
+def virtual_address(value: Any, seen: Seen) -> VirtualAddress:
+    """``203.0.113.10:5060``, ``udp [2001:db8::1]:5060``, ``fwmark 5`` or ``fwmark 5 ipv6``."""
     form = 'is not ADDRESS:PORT, like "203.0.113.10:5060" or "[2001:db8::1]:5060"'
     if not isinstance(value, str):
         raise OptionError(f"{show(value)} {form}")
     protocol, _, rest = value.strip().partition(" ")
+    if protocol.lower() == "fwmark":
+        return _fwmark(value, seen)
     if protocol.lower() in ("tcp", "tls", "sctp"):
         raise OptionError(f"{show(value)} {_NO_TCP}")
     text = rest.strip() if protocol.lower() == "udp" else value.strip()
     address, port = _address(text, form)
     if port is None:
         raise OptionError(f"{show(value)} {form}")
-    return Endpoint(address, port)
+    return VirtualAddress(Endpoint(address, port))
+
+
+def _fwmark(value: str, seen: Seen) -> VirtualAddress:
+    found = _FWMARK.fullmatch(value.strip())
+    mark = int(found[1], 0 if found[1][:2].lower() == "0x" else 10) if found else 0
+    if not found or not 0 < mark <= 0xFFFFFFFF:
+        raise OptionError(
+            f'{show(value)} is not a mark from 1 to 4294967295, like "fwmark 5" or "fwmark 5 ipv6"'
+        )
+    if mark & OURS_MASK == seen["mark_base"]:
+        raise OptionError(
+            f"{show(value)} is one of pe-nfq's own marks; choose one outside of its block"
+        )
+    return VirtualAddress(Endpoint(bytes(16 if found[2] else 4), 0), mark)
 
 
 def real_server_address(value: Any, seen: Seen) -> Endpoint:
     """``192.0.2.11`` or ``192.0.2.11:5060``; the port is the service's where it is not given."""
     form = 'is not an IP address, like "192.0.2.11" or "[2001:db8::11]:5060"'
-    vip: Endpoint = seen.parents["address"]
+    vip: Endpoint = seen.parents["address"].endpoint
     if not isinstance(value, str):
         raise OptionError(f"{show(value)} {form}")
     address, port = _address(value.strip(), form)
@@ -79,6 +100,8 @@ def real_server_address(value: Any, seen: Seen) -> Endpoint:
 def _check_other_port(port: int, vip_port: int, seen: Seen) -> None:
     """A port of the server's own needs somebody who rewrites datagrams."""
     what = f"port {port} is not the service's {vip_port}"
+    if not vip_port:
+        what = f"port {port} is a server's own, and a mark leaves every datagram its port"
     if seen["steering"] is Steering.ROUTE:
         raise OptionError(
             f"{what}; policy routing delivers the datagram unchanged, so leave the port out or "
@@ -121,12 +144,16 @@ def _address(text: str, form: str) -> tuple[bytes, int | None]:
 
 def full_mask(seen: Seen) -> int:
     """The prefix length that keeps the whole client address."""
-    return 8 * len(seen["address"].address)
+    return 8 * len(seen["address"].endpoint.address)
 
 
 def mask(value: Any, seen: Seen) -> bytes:
+    """The mask of a service; see `mask_of_bits`."""
+    return mask_of_bits(value, full_mask(seen))
+
+
+def mask_of_bits(value: Any, bits: int) -> bytes:
     """``24``, ``"24"`` or ``"255.255.255.0"`` as 4 bytes, or an IPv6 prefix length as 16."""
-    bits = full_mask(seen)
     if bits == 32 and isinstance(value, str) and "." in value:
         return _dotted_mask(value)
     digits = value if isinstance(value, str) else show(value)

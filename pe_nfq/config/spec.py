@@ -7,7 +7,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pe_nfq.model import (
     Endpoint,
@@ -26,6 +26,16 @@ class Steering(enum.Enum):
     IPVS = "ipvs"  # a fwmark virtual service of the kernel's a real server
     ROUTE = "route"  # policy routing: an `ip rule` and a table a real server
     MARK = "mark"  # nothing of ours; the operator's own rules use the mark
+
+
+class VirtualAddress(NamedTuple):
+    """What tells one virtual service from all others; see `VirtualService` for a fwmark's."""
+
+    endpoint: Endpoint
+    fwmark: int = 0
+
+    def __str__(self) -> str:
+        return service_name(self.endpoint, self.fwmark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,26 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptSpec:
+    """A virtual service of the kernel's to take over; `service` None: all there are.
+
+    The rest is what the kernel's service has no word for. `timeout` (s) is
+    for one that is not persistent. `mask` None: the kernel's;
+    `expire_quiescent` None: as its sysctl says.
+    """
+
+    service: VirtualAddress | None
+    engine: str
+    timeout: int
+    mask: bytes | None
+    on_decline: OnDecline
+    expire_quiescent: bool | None
+
+    def __str__(self) -> str:
+        return "all" if self.service is None else str(self.service)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration file, checked. `vip_local` None: find out."""
 
@@ -76,6 +106,7 @@ class Config:
     max_templates: int
     verbosity: int
     log_rate: int
+    adopt: tuple[AdoptSpec, ...]
     services: tuple[ServiceSpec, ...]
 
     @property

@@ -3,20 +3,20 @@
 Order matters: an option may look at those above it (`pe_nfq.config.options`).
 """
 
-from typing import Final
+from typing import Any, Final
 
 from pe_nfq.config.addresses import full_mask, mask, method, real_server_address, virtual_address
-from pe_nfq.config.checks import check_servers, check_services
+from pe_nfq.config.adopt import ADOPT
+from pe_nfq.config.checks import check_adopts, check_both, check_servers, check_services
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables, show
-from pe_nfq.config.spec import ServerSpec, ServiceSpec
+from pe_nfq.config.persistence import ENGINE, MAX_TIMEOUT, ON_DECLINE
+from pe_nfq.config.spec import AdoptSpec, ServerSpec, ServiceSpec, VirtualAddress
 from pe_nfq.config.state_dir import default_state_dir, state_dir
 from pe_nfq.config.steering import steering
 from pe_nfq.config.values import SWITCH, Integer, PlugIn, Word
-from pe_nfq.engines import load_engine
 from pe_nfq.errors import RegistryError
 from pe_nfq.heartbeat import MAX_WORKERS
 from pe_nfq.marks import DEFAULT_MARK_BASE, OURS_MASK, is_valid_base
-from pe_nfq.model import OnDecline
 from pe_nfq.schedulers import load_scheduler
 from pe_nfq.schedulers.flags import flag_words, parse_flags
 
@@ -26,8 +26,6 @@ _LAST_QUEUE: Final = 0xFFFF
 _BLOCK: Final = (OURS_MASK ^ 0xFFFFFFFF) + 1
 #: The map takes up to 2 KiB a template: 32 GiB of memory.
 MAX_TEMPLATES: Final = 1 << 24
-#: The kernel's limit of `-p`: 31 days (ipvsadm).
-MAX_TIMEOUT: Final = 2678400
 #: The kernel's `main` rule stands at 32766; ours must come before it, with room for a block.
 LAST_RULE_PRIORITY: Final = 32000
 
@@ -105,7 +103,7 @@ SERVICE: Final = (
         "address",
         virtual_address,
         REQUIRED,
-        'the virtual address and UDP port, like "203.0.113.10:5060"',
+        'the virtual address and UDP port, like "203.0.113.10:5060", or a mark, like "fwmark 5"',
         field="endpoint",
     ),
     Option(
@@ -120,12 +118,7 @@ SERVICE: Final = (
         [],
         "flags of the scheduler: sh-fallback, sh-port, mh-fallback, mh-port; of others flag-1 to 3",
     ),
-    Option(
-        "engine",
-        PlugIn("an engine", load_engine),
-        "sip",
-        "the persistence engine, which finds the key of a datagram",
-    ),
+    ENGINE,
     Option(
         "timeout",
         Integer(1, MAX_TIMEOUT),
@@ -138,12 +131,7 @@ SERVICE: Final = (
         full_mask,
         'persistence mask: which part of the client address counts, like 24 or "255.255.255.0"',
     ),
-    Option(
-        "on_decline",
-        Word({word.value: word for word in OnDecline}),
-        "fallback",
-        "what happens to a datagram without a key: fallback (client persistence), accept or drop",
-    ),
+    ON_DECLINE,
     Option(
         "expire_quiescent",
         SWITCH,
@@ -158,6 +146,20 @@ SERVICE: Final = (
         field="servers",
     ),
 )
+
+
+def _service_spec(*, endpoint: VirtualAddress, **fields: Any) -> ServiceSpec:
+    return ServiceSpec(endpoint=endpoint.endpoint, fwmark=endpoint.fwmark, **fields)
+
+
+_SERVICES: Final = Tables("service", SERVICE, _service_spec, check_services)
+
+
+def _services(value: object, seen: Seen) -> tuple[ServiceSpec, ...]:
+    services = _SERVICES(value, seen)
+    check_both(services, seen["adopt"])
+    return services
+
 
 TOP: Final = (
     Option("workers", Integer(1, MAX_WORKERS), 1, "worker processes, a netfilter queue each"),
@@ -220,10 +222,10 @@ TOP: Final = (
     ),
     Option("log_rate", Integer(1, 1_000_000), 1000, "log lines a second; the rest is counted"),
     Option(
-        "service",
-        Tables("service", SERVICE, ServiceSpec, check_services),
-        REQUIRED,
-        "a [[service]] with its address and servers",
-        field="services",
+        "adopt",
+        Tables("adopt", ADOPT, AdoptSpec, check_adopts),
+        [],
+        "the services of the kernel's IPVS that are taken over as they are",
     ),
+    Option("service", _services, [], "the virtual services", field="services"),
 )

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pe_nfq import config
+from pe_nfq.config.adopt import ADOPT
 from pe_nfq.config.tables import SERVER, SERVICE, TOP
 from pe_nfq.errors import ConfigError
 
@@ -20,6 +21,9 @@ WORDS = st.sampled_from(
         "255.255.0.0",
         "/dev/shm/x",
         "203.0.113.10:5060",
+        "fwmark 5",
+        "fwmark 0x5 ipv6",
+        "all",
         "[2001:db8::1]:5060",
         "192.0.2.11",
         "2001:db8::11",
@@ -51,12 +55,13 @@ def some_of(options: Any) -> Any:
 
 @st.composite
 def files(draw: st.DrawFn) -> dict[str, Any]:
-    """A good file, one of whose three kinds of tables got keys that may be anything."""
-    spoilt = draw(st.sampled_from([TOP, SERVICE, SERVER]))
+    """A good file, one of whose four kinds of tables got keys that may be anything."""
+    spoilt = draw(st.sampled_from([TOP, SERVICE, SERVER, ADOPT]))
     keys = draw(some_of(spoilt))
     server = {"address": "192.0.2.11"} | (keys if spoilt is SERVER else {})
     service = {"address": "203.0.113.10:5060", "server": [server]}
-    return {"service": [service | (keys if spoilt is SERVICE else {})]} | (
+    adopt = {"service": "203.0.113.11:5060"} | (keys if spoilt is ADOPT else {})
+    return {"service": [service | (keys if spoilt is SERVICE else {})], "adopt": [adopt]} | (
         keys if spoilt is TOP else {}
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pe_nfq import config
+from pe_nfq.config.adopt import ADOPT
 from pe_nfq.config.options import Option
 from pe_nfq.config.tables import SERVER, SERVICE, TOP
 from pe_nfq.model import Endpoint, OnDecline, Snapshot
@@ -161,6 +162,47 @@ def test_snapshot_carries_every_value_of_a_service() -> None:
         assert getattr(dest, field.name) == getattr(server, field.name)
 
 
+@pytest.mark.parametrize(
+    ("text", "mark", "name"),
+    [
+        ("fwmark 5", 5, "fwmark 5"),
+        ("FWMARK 0x50 ipv6", 0x50, "fwmark 80 ipv6"),
+        ("fwmark  4294967295", 0xFFFFFFFF, "fwmark 4294967295"),
+    ],
+)
+def test_a_service_of_a_mark_has_no_address_of_its_own(text: str, mark: int, name: str) -> None:
+    """Its endpoint is its family's unspecified address and port 0; so is its servers' port."""
+    six = "ipv6" in text
+    spec = service(address=text, server=[{"address": "2001:db8::11" if six else "192.0.2.11"}])
+    assert (spec.fwmark, str(spec)) == (mark, name)
+    assert spec.endpoint == Endpoint(bytes(16 if six else 4), 0)
+    assert spec.servers[0].endpoint.port == 0
+    assert len(spec.mask) == len(spec.endpoint.address)
+
+
+def test_services_of_one_mark_in_both_families_are_two() -> None:
+    """As in the kernel."""
+    tables = [{"address": "fwmark 5"}, {"address": "fwmark 5 ipv6"}, {"address": "fwmark 6"}]
+    assert len(config.parse({"service": tables}, "test").services) == 3
+
+
+def test_a_file_may_only_adopt() -> None:
+    """All that is left out follows the kernel, or is as in a service of one's own."""
+    read = config.parse({"adopt": [{"service": "udp 203.0.113.10:5060"}]}, "test")
+    (adopt,) = read.adopt
+    assert (read.services, str(adopt)) == ((), "udp 203.0.113.10:5060")
+    assert (adopt.engine, adopt.timeout, adopt.on_decline) == ("sip", 360, OnDecline.FALLBACK)
+    assert (adopt.mask, adopt.expire_quiescent) == (None, None)
+
+
+def test_an_adopted_ipv6_service_may_have_a_mask_that_the_kernel_cannot() -> None:
+    """Its prefix length is 1 to 128."""
+    tables = [{"service": "fwmark 5 ipv6", "mask": 0}, {"service": "all"}]
+    ipv6, everything = config.parse({"adopt": tables}, "test").adopt
+    assert ipv6.mask == bytes(16)
+    assert str(everything) == "all"
+
+
 def test_warnings_name_the_service() -> None:
     """A service that can take no new call is allowed, and said."""
     idle = {"address": "203.0.113.11:5060"}
@@ -188,7 +230,12 @@ NOT_IN_FILES = {"fwmark", "one_packet"}
 
 @pytest.mark.parametrize(
     ("options", "spec"),
-    [(TOP, config.Config), (SERVICE, config.ServiceSpec), (SERVER, config.ServerSpec)],
+    [
+        (TOP, config.Config),
+        (ADOPT, config.AdoptSpec),
+        (SERVICE, config.ServiceSpec),
+        (SERVER, config.ServerSpec),
+    ],
 )
 def test_every_option_has_its_field(options: tuple[Option, ...], spec: Any) -> None:
     """The table and the dataclass name the same things."""
@@ -199,10 +246,16 @@ def test_every_option_has_its_field(options: tuple[Option, ...], spec: Any) -> N
 
 def test_the_example_names_every_key_with_its_default() -> None:
     """Uncommented, the example holds every key, and means the same as without them."""
-    whole = tomllib.loads(re.sub(r"^#(?=\w+ = )", "", EXAMPLE, flags=re.MULTILINE))
+    whole = tomllib.loads(re.sub(r"^#(?=\w+ = |\[\[)", "", EXAMPLE, flags=re.MULTILINE))
     virtual = whole["service"][0]
-    for options, table in ((TOP, whole), (SERVICE, virtual), (SERVER, virtual["server"][0])):
-        assert list(table) == [option.key for option in options]
+    assert list(whole) == [option.key for option in TOP]
+    assert list(whole["adopt"][0]) == [option.key for option in ADOPT]
+    assert list(virtual) == [option.key for option in SERVICE]
+    assert list(virtual["server"][0]) == [option.key for option in SERVER]
+    adopt = whole.pop("adopt")
+    adopted = config.parse(tomllib.loads(EXAMPLE) | {"adopt": adopt}, "test").adopt
+    only_named = [{"service": adopt[0]["service"], "mask": 32}]
+    assert adopted == config.parse({"adopt": only_named}, "test").adopt
     # The one default that depends on the machine.
     del whole["state_dir"]
     assert config.parse(whole, "test") == config.parse(tomllib.loads(EXAMPLE), "test")

@@ -12,6 +12,9 @@ SERVICE = 'address = "203.0.113.10:5060"'
 SERVER = 'address = "192.0.2.11"'
 VIP_FORM = 'is not ADDRESS:PORT, like "203.0.113.10:5060" or "[2001:db8::1]:5060"'
 SERVER_FORM = 'is not an IP address, like "192.0.2.11" or "[2001:db8::11]:5060"'
+NO_SERVICE = (
+    "service: there is none; add a [[service]] with its address and servers, or an [[adopt]]"
+)
 NOT_LOOKED_UP = "names are not looked up"
 
 
@@ -72,7 +75,7 @@ TOP = (
         file("colour = 2"),
         "colour: unknown key; known here: workers, queue, standby_queue, steering, vip_local, "
         "mark_base, table_base, rule_priority, allow_disk, state_dir, max_templates, verbosity, "
-        "log_rate, service",
+        "log_rate, adopt, service",
     ),
     Case(
         "unknown-key-hostile",
@@ -175,11 +178,11 @@ TOP = (
         file("log_rate = 0"),
         "log_rate: 0 is not a whole number from 1 to 1000000",
     ),
-    Case("empty-file", "", "service: is missing; give a [[service]] with its address and servers"),
+    Case("empty-file", "", NO_SERVICE),
     Case(
         "empty-services",
         "service = []",
-        "service: is empty; add a [[service]] with its address and servers",
+        NO_SERVICE,
     ),
     Case(
         "service-no-array",
@@ -193,7 +196,7 @@ SERVICES = (
         "no-address",
         '[[service]]\nscheduler = "rr"',
         "service[1].address: is missing; give the virtual address and UDP port, "
-        'like "203.0.113.10:5060"',
+        'like "203.0.113.10:5060", or a mark, like "fwmark 5"',
     ),
     Case(
         "address-without-port",
@@ -325,6 +328,85 @@ SERVICES = (
         '[[service]]\naddress = "203.0.0.8:5060"\n[[service]]\naddress = "203.0.2.60:5060"',
         "service[2].address: udp 203.0.2.60:5060 would have the same fallback marks as "
         "service[1] (udp 203.0.0.8:5060); change the address or port of one",
+    ),
+)
+
+MARK_FORM = 'is not a mark from 1 to 4294967295, like "fwmark 5" or "fwmark 5 ipv6"'
+
+MARKS = (
+    *(
+        Case(f"mark {text}", file(service=f'address = "{text}"'), f"service[1].address: {why}")
+        for text, why in (
+            ("fwmark 0", f'"fwmark 0" {MARK_FORM}'),
+            ("fwmark", f'"fwmark" {MARK_FORM}'),
+            ("fwmark 4294967296", f'"fwmark 4294967296" {MARK_FORM}'),
+            ("fwmark 0x1ffffffff", f'"fwmark 0x1ffffffff" {MARK_FORM}'),
+            ("fwmark 5 ipv4", f'"fwmark 5 ipv4" {MARK_FORM}'),
+            (
+                "fwmark 0x50700001",
+                '"fwmark 0x50700001" is one of pe-nfq\'s own marks; choose one outside of its block',
+            ),
+        )
+    ),
+    Case(
+        "mark-twice",
+        '[[service]]\naddress = "fwmark 5"\n[[service]]\naddress = "fwmark 0x5"',
+        "service[2].address: fwmark 5 is service[1] already; remove one of them",
+    ),
+    Case(
+        "mark-and-a-servers-port",
+        file(service='address = "fwmark 5"', server='address = "192.0.2.11:5060"'),
+        "service[1].server[1].address: port 5060 is a server's own, and a mark leaves every "
+        "datagram its port; policy routing delivers the datagram unchanged, so leave the port "
+        'out or choose steering = "ipvs" with method = "masq", or steering = "mark"',
+    ),
+)
+
+ADOPTED = '[[adopt]]\nservice = "udp 203.0.113.10:5060"'
+
+ADOPTS = (
+    Case(
+        "adopt-nothing",
+        "[[adopt]]",
+        "adopt[1].service: is missing; give the kernel's service, like "
+        '"udp 203.0.113.10:5060" or "fwmark 5", or "all"',
+    ),
+    Case(
+        "adopt-malformed",
+        '[[adopt]]\nservice = "203.0.113.10"',
+        f'adopt[1].service: "203.0.113.10" {VIP_FORM}',
+    ),
+    Case(
+        "adopt-a-stream",
+        '[[adopt]]\nservice = "tcp 203.0.113.10:5060"',
+        'adopt[1].service: "tcp 203.0.113.10:5060" is not UDP: datagrams are steered one by '
+        "one, and one TCP connection carries many dialogs; give a udp address",
+    ),
+    Case(
+        "adopt-twice",
+        f'{ADOPTED}\n[[adopt]]\nservice = "203.0.113.10:5060"',
+        "adopt[2].service: udp 203.0.113.10:5060 is adopt[1] already; remove one of them",
+    ),
+    Case(
+        "adopt-and-describe",
+        file(more=ADOPTED),
+        "service[1].address: udp 203.0.113.10:5060 is adopt[1] as well; remove one of them",
+    ),
+    Case(
+        "adopt-own-marks",
+        '[[adopt]]\nservice = "fwmark 0x50600001"',
+        'adopt[1].service: "fwmark 0x50600001" is one of pe-nfq\'s own marks; choose one '
+        "outside of its block",
+    ),
+    Case(
+        "adopt-all-with-a-mask",
+        '[[adopt]]\nservice = "all"\nmask = 24',
+        'adopt[1].mask: is of one family and "all" of both; name the service to give it a mask',
+    ),
+    Case(
+        "adopt-with-servers",
+        f"{ADOPTED}\nserver = []",
+        'adopt[1].server: unknown key; did you mean "service"?',
     ),
 )
 
@@ -465,7 +547,7 @@ FILES = (
     ),
 )
 
-CASES = TOP + SERVICES + SERVERS + FILES
+CASES = TOP + SERVICES + MARKS + ADOPTS + SERVERS + FILES
 
 
 def error_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from pe_nfq.errors import PeNfqError
 from pe_nfq.supervisor.daemon import _refuse_to_change
 
 #: Part of every snapshot; `allow_disk` only matters for `state_dir`.
-FOLLOWED = {"services", "max_templates", "allow_disk"}
+FOLLOWED = {"services", "adopt", "max_templates", "allow_disk"}
 
 
 @pytest.fixture
