@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import namespace, network
+from tests.lab import leftovers, namespace
 
 pytestmark = pytest.mark.e2e
 
@@ -41,7 +41,7 @@ def test_a_kept_lab_stays_until_it_is_removed() -> None:
         inside = subprocess.run(
             ["ip", "netns", "pids", director], capture_output=True, text=True, check=True
         )
-        assert name in network.kept()
+        assert name in leftovers.kept()
         assert inside.stdout.split()
         assert _run("tests.lab.demo", "--remove", "pelab").returncode == 2
     finally:

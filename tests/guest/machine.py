@@ -24,7 +24,8 @@ CONSOLE: Final = "console.log"
 #: Environment of the pytest inside.
 KIND_VARIABLE: Final = "PE_NFQ_GUEST"
 DIRECTORY_VARIABLE: Final = "PE_NFQ_GUEST_DIRECTORY"
-SLOWNESS_VARIABLE: Final = "PE_NFQ_SLOWNESS"
+#: Read by `tests.lab.waiting`.
+PATIENCE_VARIABLE: Final = "PE_NFQ_PATIENCE"
 
 #: For the console, and because the checkout is read-only.
 _OPTIONS: Final = ("-v", "--color=no", "-p", "no:cacheprovider")
@@ -74,7 +75,7 @@ class Machine:
         environment = {
             KIND_VARIABLE: self.kind.name,
             DIRECTORY_VARIABLE: str(self.directory),
-            SLOWNESS_VARIABLE: str(self.kind.slowness),
+            PATIENCE_VARIABLE: str(self.kind.slowness),
         }
         if "CI" in os.environ:
             environment["CI"] = os.environ["CI"]

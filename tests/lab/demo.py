@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tests.lab import network, requirements, sipp
+from tests.lab import leftovers, network, requirements, sipp
 from tests.lab.analysis import call_ids
 from tests.lab.arguments import positive
 from tests.lab.daemon import PeNfq
@@ -81,11 +81,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _remove(name: str) -> int:
-    kept = network.kept()
+    kept = leftovers.kept()
     if name not in kept:
         print(f"demo: no lab {name!r} is kept; kept: {', '.join(kept) or 'none'}", file=sys.stderr)
         return 2
-    network.remove(name)
+    leftovers.remove(name)
     return 0
 
 

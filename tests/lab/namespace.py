@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.lab.process import Process
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE, wait_until
 
 PREFIX: Final = "pelab"
 _NETNS: Final = Path("/run/netns")
@@ -147,7 +147,9 @@ def _run(
     timeout: float = _RUN_TIMEOUT,
     check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, timeout=timeout * PATIENCE
+    )
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
     return done

@@ -1,9 +1,12 @@
-"""The lab's network: client(s), director and real servers on one LAN, IPv4 or IPv6."""
+"""The lab's network: client(s), director and real servers, IPv4 or IPv6.
+
+All are on one LAN, or the servers on a network of their own behind the
+director: `tests.lab.method` shows both.
+"""
 
 import contextlib
 import itertools
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -12,15 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self
 
-from tests.lab import namespace
+from tests.lab import leftovers, method, namespace
+from tests.lab.leftovers import DIRECTORIES
+from tests.lab.method import Method
 from tests.lab.namespace import Namespace
 from tests.lab.recorder import Recorder
 
 SIP_PORT: Final = 5060
 #: Servers are hosts 101 to 254 of the IPv4 network.
 MOST_SERVERS: Final = 154
-#: A tmpfs, as the table of pe-nfq asks for; captures and logs are small.
-_DIRECTORIES: Final = Path("/dev/shm")
 _numbers = itertools.count(1)
 
 Family = Literal[4, 6]
@@ -33,13 +36,20 @@ class Plan(NamedTuple):
 
     vip: str
     lan: str
+    #: Where servers are behind the director.
+    inner: str
     length: int
     host_length: int
 
+    @property
+    def network(self) -> str:
+        """The LAN's prefix."""
+        return f"{self.lan}{'' if ':' in self.lan else '0'}/{self.length}"
+
 
 PLANS: Final[dict[int, Plan]] = {
-    4: Plan("203.0.113.10", "192.0.2.", 24, 32),
-    6: Plan("2001:db8:5060::10", "2001:db8::", 64, 128),
+    4: Plan("203.0.113.10", "192.0.2.", "198.51.100.", 24, 32),
+    6: Plan("2001:db8:5060::10", "2001:db8::", "2001:db8:1::", 64, 128),
 }
 
 #: Before any link exists. No duplicate address detection: addresses are usable at once. No
@@ -63,28 +73,26 @@ for file in /proc/sys/net/bridge/bridge-nf-call-*; do
 done
 """
 _DIRECTOR: Final = {"net/ipv4/ip_forward": 1, "net/ipv6/conf/all/forwarding": 1}
-#: A server keeps silent about the VIP on its lo (IPv6 is: it answers for an interface's own only).
-_SERVER: Final = {"net/ipv4/conf/all/arp_ignore": 1, "net/ipv4/conf/all/arp_announce": 2}
 
 
 class Node(Namespace):
-    """A host on the LAN: interface eth0 with `address`; `vip` is the address of the service."""
+    """A host: interface eth0 with `address`; `vip` is the address of the service."""
 
-    def __init__(self, lab: "Lab", role: str, number: str) -> None:
+    def __init__(self, lab: "Lab", role: str, number: int, *, inner: bool = False) -> None:
         super().__init__(f"{lab.name}-{role}", lab.directory)
         self.role = role
         self.vip = lab.plan.vip
-        self.address = f"{lab.plan.lan}{number}"
         #: Where traffic comes in.
         self.interface = "eth0"
         self.sysctl(_HOST)
-        self.ip(
-            f"link add eth0 type veth peer name {role} netns {lab.lan.name}",
-            f"address add {self.address}/{lab.plan.length} dev eth0 {lab.nodad}",
-            "link set eth0 up",
-        )
-        lab.lan.ip(f"link set {role} master br0 up")
+        self.address = lab.plug(self, "eth0", number, inner=inner)
         lab.nodes.append(self)
+
+
+class Director(Node):
+    """Owns the VIP or has it routed to it; `inner_address` is its address before the servers."""
+
+    inner_address = ""
 
 
 class Client(Node):
@@ -108,15 +116,22 @@ class Client(Node):
 
 
 class Server(Node):
-    """A real server: owns the VIP on lo."""
+    """A real server. SIP comes to `listens`: the VIP on its lo, with masq its own address."""
+
+    listens: str
 
     def record(self, *, port: int = SIP_PORT, echo: bool = False) -> Recorder:
-        """Listen on the VIP and note every datagram; `echo` sends each one back."""
-        return Recorder(self.socket(self.vip, port), echo=echo)
+        """Listen and note every datagram; `echo` sends each one back."""
+        return Recorder(self.socket(self.listens, port), echo=echo)
 
 
 class Lab:
-    """All of it, as a context manager; `keep` leaves it standing under a name without a pid."""
+    """All of it, as a context manager; `keep` leaves it standing under a name without a pid.
+
+    `method` says for which forwarding method servers are set up. With `transit`
+    the servers' traffic passes the director, as it does with masq by itself.
+    Without `offload` senders compute checksums, so that wrong ones are found.
+    """
 
     def __init__(
         self,
@@ -125,12 +140,18 @@ class Lab:
         clients: int = 1,
         family: Family = 4,
         vip: VipMode = "local",
+        method: Method = "route",
+        transit: bool = False,
+        offload: bool = True,
         keep: bool = False,
     ) -> None:
         self.family: Family = family
         self.plan = PLANS[family]
         self.vip = self.plan.vip
         self.vip_mode = vip
+        self.method: Method = method
+        self.has_inner = transit or method == "masq"
+        self.offload = offload
         self.keep = keep
         self.nodad = "nodad" if family == 6 else ""
         self.name = f"{namespace.PREFIX}{'-kept' if keep else ''}-{os.getpid()}-{next(_numbers)}"
@@ -139,10 +160,10 @@ class Lab:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        remove_leftovers()
+        leftovers.remove_dead()
         with contextlib.ExitStack() as stack:
             stack.enter_context(_sigterm_interrupts())
-            self.directory = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=_DIRECTORIES))
+            self.directory = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=DIRECTORIES))
             if not self.keep:
                 stack.callback(self._remove)
             self._build()
@@ -160,22 +181,44 @@ class Lab:
     def _remove(self) -> None:
         for node in self.nodes:
             node.kill()
-        remove(self.name)
+        leftovers.remove(self.name)
 
     def _build(self) -> None:
         clients, servers = self._counts
         self.lan = Namespace(f"{self.name}-lan", self.directory)
-        # no learning delay, no multicast filter: neighbour discovery works from the first packet
-        self.lan.ip("link add br0 type bridge forward_delay 0 mcast_snooping 0", "link set br0 up")
+        for bridge in ("lan", "inner") if self.has_inner else ("lan",):
+            # no learning delay, no multicast filter: neighbour discovery works at once
+            link = f"link add {bridge} type bridge forward_delay 0 mcast_snooping 0"
+            self.lan.ip(link, f"link set {bridge} up")
         self.lan.run(["sh", "-ec", _NO_BRIDGE_NETFILTER])
-        self.director = Node(self, "director", "1")
+        self.director = Director(self, "director", 1)
         self.director.sysctl(_DIRECTOR)
-        self.clients = [Client(self, f"client{n}", f"{10 + n}") for n in range(1, clients + 1)]
-        self.servers = [Server(self, f"server{n}", f"{100 + n}") for n in range(1, servers + 1)]
+        if self.has_inner:
+            self.director.inner_address = self.plug(self.director, "eth1", 1, inner=True)
+        method.set_up_director(self)
+        self.clients = [Client(self, f"client{n}", 10 + n) for n in range(1, clients + 1)]
+        self.servers = [
+            Server(self, f"server{n}", 100 + n, inner=self.has_inner) for n in range(1, servers + 1)
+        ]
         for server in self.servers:
-            server.sysctl(_SERVER)
-            server.ip(f"address add {self._vip_address} dev lo {self.nodad}")
+            server.listens = server.address if self.method == "masq" else self.vip
+            method.set_up_server(self, server)
         self._reach_vip()
+
+    def plug(self, node: Node, interface: str, number: int, *, inner: bool) -> str:
+        """Give a node an interface to the LAN or to the inner network; its address there."""
+        port = f"{node.role}-{interface}"
+        mtu = method.mtu(self, is_outer=not isinstance(node, Client))
+        address = f"{self.plan.inner if inner else self.plan.lan}{number}"
+        node.ip(
+            f"link add {interface} mtu {mtu} type veth peer name {port} netns {self.lan.name}",
+            f"address add {address}/{self.plan.length} dev {interface} {self.nodad}",
+            f"link set {interface} up",
+        )
+        self.lan.ip(f"link set {port} mtu {mtu} master {'inner' if inner else 'lan'} up")
+        if not self.offload:
+            node.run(["ethtool", "-K", interface, "tx", "off"])
+        return address
 
     def _reach_vip(self) -> None:
         if self.vip_mode == "local":
@@ -187,29 +230,6 @@ class Lab:
     @property
     def _vip_address(self) -> str:
         return f"{self.vip}/{self.plan.host_length}"
-
-
-def remove(name: str) -> None:
-    """Remove the lab `name`: programs, namespaces, files."""
-    for role in namespace.names(name):
-        namespace.remove(role)
-    for directory in _DIRECTORIES.glob(f"{name}-*"):
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def kept() -> list[str]:
-    """The labs that stand because they were made with `keep`."""
-    roles = namespace.names(f"{namespace.PREFIX}-kept")
-    return sorted({name.rpartition("-")[0] for name in roles})
-
-
-def remove_leftovers() -> None:
-    """Remove what lab runs left that were killed."""
-    for name in filter(namespace.is_left_over, namespace.names(namespace.PREFIX)):
-        namespace.remove(name)
-    for directory in _DIRECTORIES.glob(f"{namespace.PREFIX}-*"):
-        if namespace.is_left_over(directory.name):
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE, wait_until
 
 #: How long a program may take to obey a signal before it is killed.
-STOP_TIMEOUT: Final = 5.0
+STOP_TIMEOUT: Final = 5.0 * PATIENCE
 
 
 class Process:

@@ -1,17 +1,17 @@
-"""SIPp, the SIP client and servers of the lab: its options, readiness and statistics."""
+"""SIPp, the SIP clients and servers of the lab: its options, readiness and statistics."""
 
 import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.lab.network import SIP_PORT, Client, Server
+from tests.lab.network import SIP_PORT, Client, Node, Server
 from tests.lab.process import Process
-from tests.lab.waiting import wait_until
+from tests.lab.scenarios import Scenario
+from tests.lab.waiting import PATIENCE, wait_until
 
-_SCENARIOS: Final = Path(__file__).parent / "scenarios"
 #: On top of the time that the calls need by themselves.
-_GRACE: Final = 20.0
+_GRACE: Final = 20.0 * PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,19 @@ class Calls:
     retransmit: bool = True
     src_port: int = SIP_PORT
     dst_port: int = SIP_PORT
-    scenario: Path = _SCENARIOS / "uac.xml"
+    scenario: Scenario = Scenario.UAC
+    #: Bytes that are added to each message, before its Call-ID and in its body, where it has one.
+    filler: int = 0
 
     @property
     def timeout(self) -> float:
         """Seconds after which it is over, whatever happens."""
         return self.count / self.rate + self.hold + 2 * self.answer_within + _GRACE
 
-    def command(self, local: str, vip: str, statistics: Path) -> list[str]:
+    def command(self, local: str, remote: str, scenario: Path, statistics: Path) -> list[str]:
         """The SIPp command; `-t u1` is one socket, one ip:port, for all calls."""
         return [
-            *("sipp", f"{_bracketed(vip)}:{self.dst_port}", "-sf", str(self.scenario)),
+            *("sipp", f"{_bracketed(remote)}:{self.dst_port}", "-sf", str(scenario)),
             *("-i", _bracketed(local), "-p", str(self.src_port), "-t", "u1", "-nostdin"),
             *("-m", str(self.count), "-r", str(self.rate), "-d", str(int(self.hold * 1000))),
             *("-l", str(self.count), "-recv_timeout", str(int(self.answer_within * 1000))),
@@ -67,13 +69,17 @@ class Statistics(NamedTuple):
 
 
 class Caller:
-    """A SIPp client at work."""
+    """A SIPp client at work: a client that calls the VIP, or a server that calls `remote`."""
 
-    def __init__(self, client: Client, calls: Calls) -> None:
+    def __init__(self, node: Node, calls: Calls, remote: str = "") -> None:
         self._calls = calls
-        self._statistics = client.directory / f"{client.role}-{calls.src_port}.csv"
+        name = f"{node.role}-{calls.src_port}"
+        self._statistics = node.directory / f"{name}.csv"
         self._statistics.unlink(missing_ok=True)
-        self.process = client.start(calls.command(client.address, client.vip, self._statistics))
+        scenario = calls.scenario.write(node.directory, calls.filler)
+        local = node.listens if isinstance(node, Server) else node.address
+        command = calls.command(local, remote or node.vip, scenario, self._statistics)
+        self.process = node.start(command)
 
     def statistics(self) -> Statistics:
         """As of up to half a second ago, or at its end."""
@@ -94,17 +100,20 @@ def call(client: Client, calls: Calls) -> Statistics:
     return Caller(client, calls).wait()
 
 
-def serve(server: Server, *, port: int = SIP_PORT) -> Process:
-    """Start a SIPp server on the VIP; it listens when this returns."""
-    process = server.start(
+def serve(
+    node: Node, *, port: int = SIP_PORT, scenario: Scenario = Scenario.UAS, filler: int = 0
+) -> Process:
+    """Start a SIPp server where SIP comes to a node; it listens when this returns."""
+    local = node.listens if isinstance(node, Server) else node.address
+    process = node.start(
         [
-            *("sipp", "-sf", str(_SCENARIOS / "uas.xml"), "-i", _bracketed(server.vip)),
-            *("-p", str(port), "-t", "u1", "-nostdin"),
+            *("sipp", "-sf", str(scenario.write(node.directory, filler))),
+            *("-i", _bracketed(local), "-p", str(port), "-t", "u1", "-nostdin"),
             # a BYE of a call that another server has must not be answered 200: real servers say 481
             *("-default_behaviors", "all,-bye"),
         ]
     )
-    wait_until(lambda: server.is_bound(process.pid, port), f"{server.role} to listen")
+    wait_until(lambda: node.is_bound(process.pid, port), f"{node.role} to listen")
     return process
 
 

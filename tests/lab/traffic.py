@@ -1,4 +1,4 @@
-"""What entered the director and what reached each real server, from one capture at each."""
+"""What entered the director, reached each real server and came back: a capture at each."""
 
 import contextlib
 import itertools
@@ -12,27 +12,37 @@ from typing import Final
 from tests.lab import analysis, pcap
 from tests.lab.network import Lab, Node
 from tests.lab.pcap import Seen
-from tests.lab.waiting import wait_quiet
+from tests.lab.waiting import PATIENCE, wait_quiet
 
-#: KiB of capture buffer: seconds of traffic at the rates of the lab.
-_BUFFER: Final = "16384"
+#: KiB of capture buffer: seconds of traffic at the rates of the lab, which are less on a slow
+#: machine; in user-mode Linux a buffer of this size takes more than a second to make.
+_BUFFER: Final = int(16384 / PATIENCE)
 #: Bytes of a frame, above the LAN's MTU. The buffer has slots of this size: with tcpdump's
 #: own, 256 KiB, it holds 64 frames, and a burst does not fit.
-_SNAP_LENGTH: Final = "1600"
+_SNAP_LENGTH: Final = 1600
+#: What comes out of a tunnel has been put together: fragments were those of the outer packet.
+_SNAP_LENGTH_INSIDE: Final = 8192
 _numbers = itertools.count(1)
 
 
 class Capture:
-    """tcpdump on what comes in for the VIP at a node; captures once the constructor returns."""
+    """tcpdump on what comes in at a node for an address, the VIP by default.
 
-    def __init__(self, node: Node) -> None:
+    It captures once the constructor returns.
+    """
+
+    def __init__(self, node: Node, address: str = "") -> None:
         self.path = node.directory / f"{node.role}-{next(_numbers)}.pcap"
-        self._tcpdump = node.start(_command(self.path, node.interface, node.vip))
+        self._tcpdump = node.start(_command(self.path, node.interface, address or node.vip))
         self._tcpdump.wait_for_output("listening on")
 
     def read(self) -> list[Seen]:
         """What has been captured up to now."""
         return pcap.read(self.path)
+
+    def damaged(self) -> list[Seen]:
+        """What has been captured with a wrong UDP checksum."""
+        return pcap.damaged(self.path)
 
     def size(self) -> int:
         """Bytes captured up to now."""
@@ -49,9 +59,12 @@ class Capture:
 class Traffic:
     """The traffic of a lab from `watch` on; may be asked while it flows."""
 
-    def __init__(self, entered: Capture, servers: dict[str, Capture]) -> None:
+    def __init__(
+        self, entered: Capture, servers: dict[str, Capture], clients: dict[str, Capture]
+    ) -> None:
         self._entered = entered
         self._servers = servers
+        self._clients = clients
 
     def entered(self) -> list[Seen]:
         """The datagrams to the VIP that came in at the director."""
@@ -60,6 +73,14 @@ class Traffic:
     def received(self) -> dict[str, list[Seen]]:
         """The datagrams to the VIP that reached each real server, by its role."""
         return {role: capture.read() for role, capture in self._servers.items()}
+
+    def answered(self) -> list[Seen]:
+        """The datagrams that came to the clients, one client after the other."""
+        return [seen for capture in self._clients.values() for seen in capture.read()]
+
+    def damaged(self) -> list[Seen]:
+        """What came with a wrong UDP checksum, anywhere; for labs without offload."""
+        return [seen for capture in self._captures() for seen in capture.damaged()]
 
     def split(self) -> dict[bytes, list[str]]:
         """The Call-IDs that several real servers received."""
@@ -79,26 +100,36 @@ class Traffic:
 
     def settle(self) -> None:
         """Wait until nothing arrives any more: what is in a queue is on its way, not lost."""
-        captures = [self._entered, *self._servers.values()]
-        wait_quiet(lambda: [capture.size() for capture in captures])
+        wait_quiet(lambda: [capture.size() for capture in self._captures()])
+
+    def stop(self) -> None:
+        """End all captures. Raises RuntimeError when one is not complete."""
+        for capture in self._captures():
+            capture.stop()
+
+    def _captures(self) -> list[Capture]:
+        return [self._entered, *self._servers.values(), *self._clients.values()]
 
 
 @contextlib.contextmanager
-def watch(lab: Lab) -> Iterator[Traffic]:
-    """Capture at the director and all servers for as long as the context lasts."""
-    captures = {node.role: Capture(node) for node in (lab.director, *lab.servers)}
-    traffic = Traffic(captures["director"], {n.role: captures[n.role] for n in lab.servers})
+def watch(lab: Lab, *, clients: bool = False) -> Iterator[Traffic]:
+    """Capture at the director and all servers, `clients` too, for as long as the context lasts."""
+    traffic = Traffic(
+        Capture(lab.director),
+        {server.role: Capture(server, server.listens) for server in lab.servers},
+        {client.role: Capture(client, client.address) for client in lab.clients if clients},
+    )
     yield traffic
     traffic.settle()
-    for capture in captures.values():
-        capture.stop()
+    traffic.stop()
 
 
-def _command(path: Path, interface: str, vip: str) -> list[str]:
+def _command(path: Path, interface: str, address: str) -> list[str]:
     # no port in the filter: later fragments of a datagram have none. -Z: tcpdump gives up root,
     # and with it the right to write here, unless told not to
+    length = _SNAP_LENGTH_INSIDE if interface == "tunnel" else _SNAP_LENGTH
     return [
-        *("tcpdump", "-i", interface, "-Q", "in", "-n", "-s", _SNAP_LENGTH, "-B", _BUFFER),
+        *("tcpdump", "-i", interface, "-Q", "in", "-n", "-s", str(length), "-B", str(_BUFFER)),
         *("-Z", "root", "--immediate-mode", "--packet-buffered"),
-        *("-w", str(path), "dst", "host", vip),
+        *("-w", str(path), "dst", "host", address),
     ]

@@ -29,10 +29,11 @@ def test_a_line_that_is_being_written_counts_what_it_holds() -> None:
 
 def test_all_calls_come_from_one_address_and_port() -> None:
     """`-t u1` and `-p`; IPv6 in brackets; `-nr` only where retransmission is off."""
-    command = Calls(5, retransmit=False).command("2001:db8::11", "2001:db8:5060::10", Path("s.csv"))
+    ends, files = ("2001:db8::11", "2001:db8:5060::10"), (Path("s.xml"), Path("s.csv"))
+    command = Calls(5, retransmit=False).command(*ends, *files)
     text = " ".join(command)
 
     assert "sipp [2001:db8:5060::10]:5060 " in text
     assert "-i [2001:db8::11] -p 5060 -t u1" in text
     assert command[-1] == "-nr"
-    assert "-nr" not in Calls(5).command("192.0.2.11", "203.0.113.10", Path("s.csv"))
+    assert "-nr" not in Calls(5).command("192.0.2.11", "203.0.113.10", *files)
