@@ -135,9 +135,11 @@ def carry(state: bytes, old: VirtualService, new: VirtualService) -> bytes:
 
 def _changed(inner: bytes, old: VirtualService, new: VirtualService) -> bytes:
     """The scheduler's own state; it begins anew where a third party's raises."""
-    if new.scheduler == old.scheduler:
-        with contextlib.suppress(Exception):
-            return load_scheduler(new.scheduler).changed(inner, old.dests, new.dests)
+    with contextlib.suppress(Exception):
+        scheduler = load_scheduler(new.scheduler)
+        if new.scheduler == old.scheduler:
+            return scheduler.changed(inner, old.dests, new.dests)
+        return scheduler.changed(b"", (), new.dests)
     return b""
 
 

@@ -67,7 +67,11 @@ class Scheduler(Protocol):
     def changed(
         self, state: bytes, old: tuple[RealServer, ...], new: tuple[RealServer, ...]
     ) -> bytes:
-        """The state after dests changed (kernel: add_dest, del_dest, upd_dest)."""
+        """The state after dests changed (kernel: add_dest, del_dest, upd_dest).
+
+        From ``b""`` and no `old` ones: a service that has dests gets this
+        scheduler for another (kernel: init_service).
+        """
         return state
 
 

@@ -12,5 +12,5 @@ _GOLDEN_RATIO: Final = 0x61C88647
 
 def bucket(address: bytes, port: int = 0) -> int:
     """The bucket of an address (4 or 16 bytes): hash_32() of its words folded into one."""
-    folded = reduce(xor, struct.unpack(f">{len(address) // 4}I", address))
+    folded: int = reduce(xor, struct.unpack(f">{len(address) // 4}I", address))
     return ((folded + port) * _GOLDEN_RATIO & 0xFFFFFFFF) >> 24

@@ -53,5 +53,6 @@ class SourceHash(Scheduler):
         if FALLBACK not in flags:
             return None, state
         # The kernel adds the first bucket to the offset, so that the walk begins at its double.
+        # Not spread well: all clients of one of three equal dests come to the same other.
         walk = (assigned[(2 * first + offset) % BUCKETS] for offset in range(BUCKETS))
         return next((dest for dest in walk if eligible(dest)), None), state

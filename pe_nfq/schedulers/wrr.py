@@ -3,7 +3,8 @@
 A round visits the list for dests whose weight reaches the current weight
 (`cw`); behind its end `cw` falls by the step, the greatest common divisor of
 all weights, and after 1 starts again from the top. So weights 4, 3, 2 give
-A, AB, ABC, ABC.
+A, AB, ABC, ABC. A new service begins with the last of these, as its first dest
+was alone once: `ipvsadm -a` makes `cw` 1 then, which fits whatever is added.
 """
 
 import math
@@ -96,7 +97,7 @@ def _decode(state: bytes, weights: Weights) -> tuple[int, int]:
         known = last == _HEAD or last in weights.positions
         if known and 1 <= cw <= weights.top and cw % weights.step == 1 % weights.step:
             return last, cw
-    return _HEAD, weights.top
+    return _HEAD, min(1, weights.top)
 
 
 def _exhausted(last: int, cw: int, weights: Weights) -> bytes:

@@ -167,9 +167,14 @@ class OurService:
         self.dests: tuple[RealServer, ...] = ()
         self.state = b""
 
-    def bind(self, entries: list[Entry]) -> None:
+    def begin(self, entries: list[Entry]) -> None:
         """The first snapshot of a service."""
         self.dests = tuple(dest(entry) for entry in entries)
+
+    def bind(self, entries: list[Entry]) -> None:
+        """The service had another scheduler until now."""
+        self.state, self.dests = b"", ()
+        self.follow(entries)
 
     def follow(self, entries: list[Entry]) -> None:
         """The dests are these now."""
@@ -209,19 +214,23 @@ STEPS = st.lists(
     ("name", "model"), [("rr", KernelRoundRobin), ("wrr", KernelWeightedRoundRobin)]
 )
 @settings(max_examples=400)
-@given(weights=st.lists(WEIGHTS, max_size=4), steps=STEPS)
+@given(weights=st.lists(WEIGHTS, max_size=4), bound_late=st.booleans(), steps=STEPS)
 def test_rotations_are_the_kernels(
     name: str,
     model: Callable[[], KernelService],
     weights: list[int],
+    bound_late: bool,
     steps: list[tuple[tuple[Any, ...], int, tuple[int, ...]]],
 ) -> None:
     """Every choice is the same through any history of dests, weights and overload."""
     kernel, ours = model(), OurService(load_scheduler(name))
+    kernel.bind()
     for added, weight in enumerate(weights, 1):
         kernel.add(added, weight)
-    kernel.bind()
-    ours.bind(kernel.entries())
+    ours.begin(kernel.entries())
+    if bound_late:
+        kernel.bind()
+        ours.bind(kernel.entries())
     for added, (change, count, remainders) in enumerate(steps, len(weights) + 1):
         entries = kernel.entries()
         match change:

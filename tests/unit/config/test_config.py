@@ -143,6 +143,7 @@ def test_snapshot_carries_every_value_of_a_service() -> None:
     facts["service"][0] |= {
         "engine": "source",
         "scheduler": "mh",
+        "sched_flags": ["flag-1", "mh-port"],
         "timeout": 7,
         "mask": 8,
         "on_decline": "drop",

@@ -344,7 +344,8 @@ MARKS = (
             ("fwmark 5 ipv4", f'"fwmark 5 ipv4" {MARK_FORM}'),
             (
                 "fwmark 0x50700001",
-                '"fwmark 0x50700001" is one of pe-nfq\'s own marks; choose one outside of its block',
+                '"fwmark 0x50700001" is one of pe-nfq\'s own marks; '
+                "choose one outside of its block",
             ),
         )
     ),
@@ -468,6 +469,18 @@ SERVERS = (
         "sched-flags-word",
         file(service='sched_flags = "sh-port"'),
         'service[1].sched_flags: "sh-port" is not an array of flags, like ["sh-port"]',
+    ),
+    Case(
+        "sched-flags-of-another",
+        file(service='sched_flags = ["mh-port"]'),
+        "service[1].sched_flags: 'mh-port' is no flag of scheduler 'wlc': "
+        "known are flag-1, flag-2, flag-3",
+    ),
+    Case(
+        "scheduler-for-caches",
+        file(service='scheduler = "lblc"'),
+        "service[1].scheduler: scheduler 'lblc' is for transparent caches: it places by the "
+        "destination address, which is one for all dialogs of a virtual service; use 'mh'",
     ),
     Case(
         "server-is-the-vip",

@@ -11,17 +11,17 @@ Rotate = Callable[[str, str], Any]
 @pytest.mark.parametrize(
     ("dests", "sequence"),
     [
-        # cw = 4, 3, 2, 1 and again
-        ("A4 B3 C2", "A" "AB" "ABC" "ABC" "A" "AB"),
-        ("C2 B3 A4", "A" "BA" "CBA" "CBA" "A" "BA"),
-        # step 2: cw = 6 - 1, 3, 1
-        ("A6 B4", "A" "AB" "AB" "A"),
+        # cw = 1, as the first dest was alone once; then 4, 3, 2, 1 and again
+        ("A4 B3 C2", "ABC" "A" "AB" "ABC" "ABC" "A" "AB"),
+        ("C2 B3 A4", "CBA" "A" "BA" "CBA" "CBA" "A" "BA"),
+        # step 2: cw = 1, then 6 - 1, 3, 1
+        ("A6 B4", "AB" "A" "AB" "AB" "A"),
         # equal weights are one round: cw = 1
         ("A7 B7 C7", "ABCABC"),
         ("A1", "AAA"),
-        # the quiesced one counts for nothing: step 2, cw = 3, 1
-        ("A4 B0 C2", "A" "AC" "A" "AC"),
-        ("A1 B5", "BBBB" "AB" "BBBB" "AB"),
+        # the quiesced one counts for nothing: step 2, cw = 1, 3, 1
+        ("A4 B0 C2", "AC" "A" "AC" "A" "AC"),
+        ("A1 B5", "AB" "BBBB" "AB" "BBBB" "AB"),
         ("A0 B0", "---"),
         ("", "-"),
     ],
@@ -35,15 +35,15 @@ def test_the_sequence_of_uneven_weights(rotate: Rotate, dests: str, sequence: st
     ("before", "taken", "after", "sequence"),
     [
         # Pointer at A, cw 2. B quiesced: step 2, top 3, cw = 2 // 2 * 2 + 1 = 3, from the head.
-        ("A4 B3 C2", "AABA", "A4 B0 C2", "A" "AC" "A" "AC"),
+        ("A4 B3 C2", "ABCAABA", "A4 B0 C2", "A" "AC" "A" "AC"),
         # Pointer at A, cw 2. Without C the step is 2, top 5, cw = 2 // 2 * 2 + 1 = 3.
-        ("A6 B4 C1", "AAABABA", "A6 B4", "AB" "AB" "A" "AB"),
+        ("A6 B4 C1", "ABCAAABABA", "A6 B4", "AB" "AB" "A" "AB"),
         # cw 1 fits under the new top 3 and stays: first the round for weight 1, then 3, 2, 1.
         ("A1 B1", "A", "D3 A1 B1", "DAB" "D" "D" "DAB"),
         # Pointer at B, cw 3; the top of B3 C2 is 3: from the head at 3, then 2, 1.
-        ("A4 B3 C2", "AAB", "B3 C2", "B" "BC" "BC" "B"),
-        # cw 4 is above the new top 2.
-        ("A4 B2", "A", "A2 B1", "A" "AB" "A"),
+        ("A4 B3 C2", "ABCAAB", "B3 C2", "B" "BC" "BC" "B"),
+        # cw 3 is above the new top 2.
+        ("A4 B2", "ABA", "A2 B1", "A" "AB" "A"),
         # A change that changes no weight still goes back to the head, as `ipvsadm -e` does.
         ("A1 B1 C1", "A", "A1 C1 B1", "ACB"),
         # All quiesced: cw 0, which the next change sets to the top.
@@ -77,37 +77,45 @@ def test_dests_that_come_back_from_zero_start_at_the_top(rotate: Rotate) -> None
 def test_the_same_dests_again_change_nothing(rotate: Rotate) -> None:
     """A snapshot that is new for another reason does not start the rotation afresh."""
     service = rotate("wrr", "A4 B3 C2")
-    service.take(4)
+    service.take(7)
     service.change("A4 B3 C2")
 
     assert service.take(5) == "BCABC"
 
 
+def test_a_service_that_gets_this_scheduler_later_begins_at_the_top(rotate: Rotate) -> None:
+    """`ipvsadm -E -s wrr`: all dests are there at once (ip_vs_wrr_init_svc)."""
+    service = rotate("wrr", "")
+    service.change("A4 B3 C2")
+
+    assert service.take(6) == "AABABC"
+
+
 def test_an_overloaded_dest_is_passed_over(rotate: Rotate) -> None:
-    """Rounds that only it could serve are skipped: cw 3, 2, 1 here."""
+    """Rounds that only it could serve are skipped: cw 1, 3, 2, 1 here."""
     service = rotate("wrr", "A4 B3 C2")
 
-    assert service.take(6, overloaded="A") == "BBCBCB"
-    # Step 2: the kernel's cw goes 9, 7, 5, 3, 1, and B and C have their turns at 3 and 1.
-    assert rotate("wrr", "A10 B4 C2").take(5, overloaded="A") == "BBCBB"
+    assert service.take(8, overloaded="A") == "BCBBCBCB"
+    # Step 2: the kernel's cw goes 1, 9, 7, 5, 3, 1, and B and C have their turns at 3 and 1.
+    assert rotate("wrr", "A10 B4 C2").take(7, overloaded="A") == "BCBBCBB"
 
 
 def test_a_search_in_vain_ends_where_the_kernels_does(rotate: Rotate) -> None:
     """Before the last round: at the head and the top weight. In the last round: where it was."""
     early = rotate("wrr", "A4 B3 C2")
-    early.take(2)
+    early.take(5)
     assert early.take(2, overloaded="ABC") == "--"
     assert early.take(3) == "AAB"
 
     late = rotate("wrr", "A4 B3 C2")
-    assert late.take(7) == "AABABCA"
+    assert late.take(10) == "ABCAABABCA"
     assert late.take(2, overloaded="ABC") == "--"
     assert late.take(3) == "BCA"
 
 
 def test_a_huge_weight_out_of_reach_costs_no_walks(rotate: Rotate) -> None:
     """The kernel walks 65,534 times in vain here; the answer is the same."""
-    assert rotate("wrr", "A65535 B1").take(2, overloaded="A") == "BB"
+    assert rotate("wrr", "A65535 B1").take(3, overloaded="A") == "BBB"
 
 
 DAMAGED = {
@@ -125,11 +133,11 @@ def test_a_damaged_state_is_the_initial_one(rotate: Rotate, fault: str) -> None:
     """Nothing that the table may return raises, or makes the search long."""
     service = rotate("wrr", "A6 B4")
     service.state = DAMAGED[fault]
-    assert service.take(5) == "AABAB"
+    assert service.take(7) == "ABAABAB"
 
     service.state = DAMAGED[fault]
     service.change("A6 B4 C2")
-    assert service.take(6) == "AABABC"
+    assert service.take(9) == "ABCAABABC"
 
 
 def test_the_state_is_eight_bytes(rotate: Rotate) -> None:
