@@ -26,6 +26,7 @@ from pe_nfq.model import (
     VirtualService,
 )
 from pe_nfq.schedulers import load_scheduler
+from pe_nfq.schedulers.buckets import bucket
 from pe_nfq.templates import Ids, Table
 from pe_nfq.templates.layout import CLOCK_SLACK, MAX_SHOWN_PE_DATA, deadline
 from pe_nfq.templates.upkeep import purge
@@ -435,6 +436,16 @@ def test_a_raising_scheduler_is_replaced_by_the_hash(
     assert worker.names() == ["scheduler-error", "template-created"]
     assert bench.worker().decide(udp(CALL)).mark == first.mark
     audit(bench.table)
+
+
+def test_a_scheduler_hashes_the_client_of_the_datagram(bench: Bench) -> None:
+    """Its whole address, also where the mask leaves nothing of it in the key."""
+    dests = bench.publish(1, 2, scheduler="sh", mask=bytes(4)).services[0].dests
+    worker = bench.worker()
+    for last in range(1, 20):
+        client = Endpoint(bytes([198, 51, 100, last]), 5060)
+        decision = worker.decide(udp(sip(b"call-%d" % last), client))
+        assert decision.dest_id == dests[bucket(client.address) % 2].id
 
 
 class Failing:

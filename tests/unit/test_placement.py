@@ -161,6 +161,13 @@ def test_another_scheduler_begins_afresh() -> None:
     assert of.claim() in (1, 2, 3)
 
 
+def test_a_scheduler_that_takes_over_knows_the_dests() -> None:
+    """As `ipvsadm -E -s wrr`: from the top, where a new service would begin in the last round."""
+    of = Service(dest(2, 3), dest(1, 1))
+    of.change(dest(2, 3), dest(1, 1), scheduler="wrr")
+    assert of.claims(4) == [2, 2, 2, 1]
+
+
 def test_a_scheduler_gets_the_ends_of_the_datagram() -> None:
     """Source hashing takes the client's own address, whatever the mask leaves of it in the key."""
     of = Service(dest(1), dest(2), scheduler="sh", mask=bytes(4))

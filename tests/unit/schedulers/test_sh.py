@@ -91,6 +91,17 @@ def test_with_fallback_they_go_to_another(choose: Choose, text: str, overloaded:
     assert without == usual.replace("B", "C")
 
 
+def test_the_walk_begins_at_twice_the_bucket(choose: Choose) -> None:
+    """Buckets are A B B C again and again: C's are 3 mod 4, twice that is 2, which is a B.
+
+    From the bucket itself the next would be an A.
+    """
+    usual = chosen(choose, "A1 B2 C1")
+
+    without = chosen(choose, "A1 B2 C1", "sh-fallback", overloaded="C")
+    assert without == usual.replace("C", "B")
+
+
 def test_with_fallback_several_can_take_over(choose: Choose) -> None:
     """With other weights the walks begin at all others."""
     usual = chosen(choose, "A2 B3 C1")
