@@ -30,7 +30,7 @@ from pe_nfq.templates import Epoch, Table, environment
 from pe_nfq.templates.table import HOLDING
 
 _STEERS: Final = "\0pe-nfq-steering"
-_STOP_IT: Final = "stop it first: two would undo each other's routes"
+_STOP_IT: Final = "stop it first: two would undo each other's changes"
 
 
 class Supervisor:
@@ -179,11 +179,11 @@ def _refuse_to_change(old: Config, new: Config) -> None:
 
 
 def _steer_alone(steering: Steering) -> contextlib.AbstractContextManager[object]:
-    """Be the only one that puts routes into this network namespace. Raises PeNfqError.
+    """Be the only one that steers in this network namespace. Raises PeNfqError.
 
     A name in the abstract space (unix(7)) is its namespace's, and is free when the process ends.
     """
-    if steering is not Steering.ROUTE:
+    if steering is Steering.MARK:
         return contextlib.nullcontext()
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:

@@ -1,4 +1,4 @@
-"""One daemon a director puts routes there: two would undo each other's for ever."""
+"""One daemon a director steers there: two would undo each other's changes for ever."""
 
 import signal
 import sys
@@ -32,7 +32,7 @@ def test_a_second_daemon_does_not_touch_the_first_ones_routes(tmp_path: Path) ->
         assert second.status == 2
         assert second.err.read_text() == (
             "pe-nfq: another pe-nfq run steers on this director; "
-            "stop it first: two would undo each other's routes\n"
+            "stop it first: two would undo each other's changes\n"
         )
         assert lab.director.run(["ip", "rule"]).stdout == before
 
