@@ -31,3 +31,7 @@ class RulesError(PeNfqError):
 
 class CaptureError(PeNfqError):
     """A capture file cannot be read, or is damaged."""
+
+
+class ControlError(PeNfqError):
+    """The running daemon cannot be asked, or does not understand the request."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
@@ -53,13 +54,15 @@ class Ipvs:
         """Release the socket."""
         self._netlink.close()
 
-    def services(self) -> tuple[KernelService, ...]:
-        """All services with their dests, each in the kernel's order. Raises IpvsError."""
+    def services(
+        self, wanted: Callable[[KernelService], bool] = lambda service: True
+    ) -> tuple[KernelService, ...]:
+        """All `wanted` services with their dests, each in the kernel's order. Raises IpvsError."""
         for _ in range(_ATTEMPTS):
-            services = self._service_heads()
+            services = [service for service in self._service_heads() if wanted(service)]
             whole = tuple(s._replace(dests=self._dests(s)) for s in services)
             # The dests of a service that has gone meanwhile are an empty list, not an error.
-            if _keys(self._service_heads()) == _keys(services):
+            if _keys([s for s in self._service_heads() if wanted(s)]) == _keys(services):
                 return whole
         raise _busy()
 

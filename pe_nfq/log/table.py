@@ -55,21 +55,28 @@ EVENTS: Final[Mapping[str, Event]] = {
     "table-moved-aside": _event(TROUBLE, "to why"),
     "steering-error": _event(TROUBLE, "error"),
     "steering-warning": _event(TROUBLE, "warning"),
+    "adopt-warning": _event(TROUBLE, "warning"),
+    "control-error": _event(TROUBLE, "verb error", most=FEW),
     "suppressed": _event(TROUBLE, "why counts"),
     "reloaded": _event(CHANGES, "services"),
+    "run-time-changes": _event(CHANGES, "state count why"),
+    "adm": _event(CHANGES, "command"),
+    "adopted": _event(CHANGES, "service change"),
     "service": _event(CHANGES, "service scheduler engine timeout dests"),
     "dest-changed": _event(CHANGES, "service dest change"),
     "steering": _event(CHANGES, "change"),
     "worker-started": _event(CHANGES, "worker pid queue"),
     "worker-adopted": _event(CHANGES, "worker pid"),
     "worker-replaced": _event(CHANGES, "worker pid"),
-    "template-created": _event(DIALOGS, "pe_data client service dest mark scheduler worker"),
+    "template-created": _event(
+        DIALOGS, "pe_data client service dest mark scheduler worker direction"
+    ),
     "template-moved": _event(
-        DIALOGS, "pe_data client service old_dest dest why mark scheduler worker"
+        DIALOGS, "pe_data client service old_dest dest why mark scheduler worker direction"
     ),
     "expired": _event(DIALOGS, "service count"),
     "declined": _event(DIALOGS, "why service client worker", most=FEW),
-    "match": _event(MATCHES, "pe_data client service dest mark worker"),
+    "match": _event(MATCHES, "pe_data client service dest mark worker direction"),
 }
 
 #: What is not in the table is a defect of ours: it is written, and tests find it.

@@ -16,16 +16,19 @@ from typing import Final
 
 from pe_nfq import __version__
 from pe_nfq.config import Config, Steering, load, warnings
+from pe_nfq.control.server import ControlServer
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import EventReader
 from pe_nfq.heartbeat import STANDBY
 from pe_nfq.steering import Settings, make_steering
 from pe_nfq.supervisor import watchdog
+from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upkeep import Upkeep
+from pe_nfq.supervisor.verbs import Verbs
 from pe_nfq.templates import Epoch, Table, environment
 from pe_nfq.templates.table import HOLDING
 
@@ -99,13 +102,20 @@ class Supervisor:
         steering = make_steering(config.steering.value, Settings.of(config))
         self._services = Services(table, thread, steering, self._tell)
         self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
-        self._chronicle.learn(await self._services.apply(config, self._crew.follow))
+        follow, learn = self._crew.follow, self._chronicle.learn
+        self._changes = Changes(config, self._services, follow, learn, self._tell)
+        await self._changes.begin()
         await self._crew.start()
         self._spawn(self._upkeep.sweep())
         self._spawn(self._upkeep.free_readers())
         self._spawn(self._services.keep_steering())
+        self._spawn(self._changes.follow_kernel())
+        verbs = Verbs(self._changes, self._services, table, thread, self._tell)
+        self._control = ControlServer(config.state_dir, verbs.handlers())
+        await self._control.start()
         self._ready.set()
-        self._tell("ready", workers=self._crew.serving(), services=len(config.services))
+        services = len(self._changes.desired.services)
+        self._tell("ready", workers=self._crew.serving(), services=services)
 
     def _open_table(self) -> Table:
         config = self._config
@@ -118,6 +128,7 @@ class Supervisor:
     async def _end(self) -> None:
         """Workers leave their queues; templates and steering stay: traffic goes on by them."""
         self._tell("stop", why="asked to")
+        self._control.stop()
         await self._crew.stop()
         self._events.read(self._chronicle.record)
         asyncio.get_running_loop().remove_reader(self._events.fd)
@@ -127,13 +138,12 @@ class Supervisor:
         await self._ready.wait()
         try:
             config = load(self._path)
-            _refuse_to_change(self._config, config)
-            self._chronicle.learn(await self._services.apply(config, self._crew.follow))
+            _refuse_to_change(self._changes.config, config)
+            await self._changes.reload(config)
         except PeNfqError as error:
             self._tell("reload-failed", error=str(error))
             return
-        self._config = config
-        self._tell("reloaded", services=len(config.services))
+        self._tell("reloaded", services=len(self._changes.desired.services))
 
     def _worker_died(self) -> None:
         if self._upkeep is not None:

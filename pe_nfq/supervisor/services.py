@@ -13,7 +13,7 @@ from typing import Final
 
 from pe_nfq.config import Config, to_snapshot
 from pe_nfq.errors import SteeringError
-from pe_nfq.model import RealServer, Snapshot
+from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.placement import carry
 from pe_nfq.steering import Report, Steering
 from pe_nfq.supervisor.crew import Tell
@@ -102,21 +102,27 @@ class Services:
     def _tell_services(self, old: Snapshot | None, new: Snapshot) -> None:
         services = () if old is None else old.services
         before = {dest.id: (str(service), dest) for service in services for dest in service.dests}
+        # The first time all: the log of this supervisor has none of them yet.
+        told = () if self.snapshot is None else services
         for service in new.services:
-            self._tell(
-                "service",
-                service=str(service),
-                scheduler=service.scheduler,
-                engine=service.engine,
-                timeout=service.timeout,
-                dests=[f"{d.endpoint} weight {d.weight}" for d in service.dests],
-            )
+            if service not in told:
+                self._tell_service(service)
             for dest in service.dests:
                 _, known = before.pop(dest.id, ("", None))
                 if old is not None and known != dest:
                     self._tell_dest(str(service), dest, _change(known, dest))
         for was_in, dest in before.values():
             self._tell_dest(was_in, dest, "removed")
+
+    def _tell_service(self, service: VirtualService) -> None:
+        self._tell(
+            "service",
+            service=str(service),
+            scheduler=service.scheduler,
+            engine=service.engine,
+            timeout=service.timeout,
+            dests=[f"{d.endpoint} weight {d.weight}" for d in service.dests],
+        )
 
     def _tell_dest(self, service: str, dest: RealServer, change: str) -> None:
         self._tell("dest-changed", service=service, dest=str(dest.endpoint), change=change)
@@ -127,6 +133,8 @@ def _change(known: RealServer | None, dest: RealServer) -> str:
         return "added"
     if known.weight != dest.weight:
         return f"weight {known.weight} -> {dest.weight}"
+    if known.method is not dest.method:
+        return f"method {known.method.value} -> {dest.method.value}"
     return f"thresholds {dest.upper_threshold} {dest.lower_threshold}"
 
 

@@ -1,0 +1,72 @@
+"""The command line's end of the control socket."""
+
+import contextlib
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from pe_nfq.control.protocol import MAX_ANSWER, Answer, decode_answer, encode_request, socket_path
+from pe_nfq.errors import ControlError
+
+#: A daemon that lives takes connections at once; its queue is full only while it is stopped (s).
+CONNECT_LIMIT: Final = 5.0
+#: Changes are made one at a time, and each may wait seconds for workers to follow (s).
+ANSWER_LIMIT: Final = 60.0
+_CHUNK: Final = 1 << 16
+
+
+def ask(state_dir: Path, verb: str, **facts: Any) -> Answer:
+    """Have the daemon of a state directory do something. Raises ControlError."""
+    request = encode_request(verb, facts)
+    path = socket_path(state_dir)
+    with _connect(path) as peer:
+        peer.settimeout(ANSWER_LIMIT)
+        try:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                # Refused before it was read: the answer says why.
+                peer.sendall(request)
+            line = _read_line(peer)
+        except TimeoutError:
+            raise ControlError(
+                f"no answer within {ANSWER_LIMIT:.0f} s; the change may still come: list services"
+            ) from None
+        except OSError as error:
+            raise ControlError(f"the daemon has gone: {error.strerror}; start it again") from None
+    return decode_answer(line)
+
+
+def _connect(path: Path) -> socket.socket:
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.settimeout(CONNECT_LIMIT)
+    try:
+        peer.connect(str(path))
+    except OSError as error:
+        peer.close()
+        raise ControlError(_why_not(path, error)) from None
+    return peer
+
+
+def _why_not(path: Path, error: OSError) -> str:
+    match error:
+        case FileNotFoundError() | ConnectionRefusedError():
+            return f"the daemon is not running (nobody listens at {path}): start pe-nfq run"
+        case PermissionError():
+            return f"not allowed to use {path}: run this as root"
+        case TimeoutError() | BlockingIOError():
+            return f"the daemon does not answer at {path}: is it stopped?"
+        case _:
+            return f"cannot use {path}: {error.strerror}"
+
+
+def _read_line(peer: socket.socket) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := peer.recv(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            raise ControlError(f"an answer of more than {MAX_ANSWER} bytes; ask for less at a time")
+    line = b"".join(chunks)
+    if not line.endswith(b"\n"):
+        raise ControlError("the daemon ended without an answer; list services to see what was done")
+    return line

@@ -1,0 +1,56 @@
+"""Services as JSON, for what is remembered. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pe_nfq.config import ServerSpec, ServiceSpec
+from pe_nfq.model import Endpoint, Method, OnDecline
+
+
+def encode(service: ServiceSpec) -> dict[str, Any]:
+    """What JSON can hold; `decode` is the inverse."""
+    return {
+        "address": _end(service.endpoint),
+        "fwmark": service.fwmark,
+        "engine": service.engine,
+        "scheduler": service.scheduler,
+        "sched_flags": service.sched_flags,
+        "one_packet": service.one_packet,
+        "timeout": service.timeout,
+        "mask": service.mask.hex(),
+        "on_decline": service.on_decline.value,
+        "expire_quiescent": service.expire_quiescent,
+        "servers": [
+            [_end(s.endpoint), s.weight, s.upper_threshold, s.lower_threshold, s.method.value]
+            for s in service.servers
+        ],
+    }
+
+
+def decode(facts: Mapping[str, Any]) -> ServiceSpec:
+    """What `encode` was given. Raises KeyError, TypeError or ValueError."""
+    return ServiceSpec(
+        endpoint=_endpoint(facts["address"]),
+        fwmark=facts["fwmark"],
+        engine=facts["engine"],
+        scheduler=facts["scheduler"],
+        sched_flags=tuple(facts["sched_flags"]),
+        one_packet=facts["one_packet"],
+        timeout=facts["timeout"],
+        mask=bytes.fromhex(facts["mask"]),
+        on_decline=OnDecline(facts["on_decline"]),
+        expire_quiescent=facts["expire_quiescent"],
+        servers=tuple(
+            ServerSpec(_endpoint(end), weight, upper, lower, Method(method))
+            for end, weight, upper, lower, method in facts["servers"]
+        ),
+    )
+
+
+def _end(endpoint: Endpoint) -> list[str | int]:
+    return [endpoint.address.hex(), endpoint.port]
+
+
+def _endpoint(facts: list[Any]) -> Endpoint:
+    address, port = facts
+    return Endpoint(bytes.fromhex(address), port)
