@@ -1,21 +1,35 @@
 """`pe-nfq rules`: load, show, check and unload the netfilter rules."""
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from pe_nfq.config import Steering
 from pe_nfq.config import load as load_config
 from pe_nfq.errors import RulesError
 from pe_nfq.marks import DEFAULT_MARK_BASE
 from pe_nfq.model import Endpoint
-from pe_nfq.netfilter import backend, obstacles
+from pe_nfq.netfilter import backend, obstacles, rewriting
 from pe_nfq.netfilter.check import check, report, report_json, worst
-from pe_nfq.netfilter.ruleset import DEFAULT_QUEUE, RuleSet
+from pe_nfq.netfilter.ruleset import DEFAULT_QUEUE, RuleSet, Service
+from pe_nfq.netfilter.wanted import KINDS, rules_now
 
 _DEFAULT_PORT: Final = 5060
-_FAMILIES: Final = {"4": (4,), "6": (6,), "both": (4, 6)}
+_FAMILIES: Final[Mapping[str, tuple[int, ...]]] = {"4": (4,), "6": (6,), "both": (4, 6)}
+_SAID_BY_FILE: Final = (
+    "vip",
+    "port",
+    "service",
+    "queue",
+    "workers",
+    "standby_queue",
+    "mark_base",
+    "steering",
+)
 
 _EPILOG: Final = """\
 examples:
@@ -54,7 +68,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     what.add_argument("--workers", type=_number, metavar="N", help="a queue each; 1")
     what.add_argument("--standby-queue", type=_number, metavar="Q", help="first worker's - 1")
     what.add_argument("--mark-base", type=_number, metavar="MARK", help=f"{DEFAULT_MARK_BASE:#x}")
-    what.add_argument("--steering", choices=("route", "mark"), help="both: the same rules")
+    what.add_argument(
+        "--steering",
+        choices=tuple(word.value for word in Steering),
+        help="what follows a mark; route. Says in which hooks the rules are",
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--family", choices=tuple(_FAMILIES), default="both", help="of the services")
     how.add_argument("--backend", choices=("auto", *backend.NAMES), default="auto")
@@ -69,17 +87,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> int:
-    rules = _rules(args)
+    settled = rewriting.settle(_rules(args))
+    rules = settled.rules
+    if settled.leaks and not args.force:
+        what = f"{settled.trouble}; {settled.remedy}"
+        raise RulesError(f"{what} (or give --force)")
+    if settled.trouble:
+        print(f"pe-nfq: warning: {settled.trouble}; {settled.remedy}", file=sys.stderr)
     with backend.Exclusive():
         chosen = backend.choose(args.backend, rules)
         if not args.force:
             obstacles.refuse(rules)
         if args.dry_run:
-            print(*chosen.load(rules), sep="\n")
+            print(*backend.planned_load(chosen, rules), sep="\n")
             print(*backend.planned_unload(backend.leftovers(chosen, rules)), sep="\n", end="")
             return 0
         backend.load(chosen, rules)
-    print(f"loaded with {chosen.name}: {', '.join(f'udp {service}' for service in rules.services)}")
+    print(f"loaded with {chosen.name}: {', '.join(map(str, rules.services))}")
     return 0
 
 
@@ -95,7 +119,11 @@ def _unload(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    lines = [line for holder in backend.holders() for line in holder.show()]
+    lines = [line for holder, _ in backend.everything() for line in holder.show()]
+    lines += [
+        f"# {server} has answered {times} times by an ICMP error: does its SIP process run?"
+        for server, times in backend.RETURNS.unreachable().items()
+    ]
     print(*lines or ["nothing is loaded"], sep="\n")
     return 0
 
@@ -115,39 +143,34 @@ _ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
 
 
 def _rules(args: argparse.Namespace) -> RuleSet:
-    facts = dict(_from_config(args) if args.config else _from_options(args))
-    wanted = _FAMILIES[args.family]
-    services = facts.pop("services")
-    kept = tuple(service for service in services if service.family in wanted)
-    if services and not kept:
+    families = _FAMILIES[args.family]
+    rules = _from_config(args) if args.config else _from_options(args)
+    kept = tuple(service for service in rules.services if service.family in families)
+    if not kept:
         raise RulesError(f"--family {args.family}: no service has an address of that family")
-    return RuleSet(services=kept, servers=tuple(args.server), **facts)
+    return replace(rules, services=kept, servers=tuple(args.server))
 
 
-def _from_config(args: argparse.Namespace) -> Mapping[str, Any]:
-    for option in ("vip", "port", "service", "queue", "workers", "standby_queue", "mark_base"):
+def _from_config(args: argparse.Namespace) -> RuleSet:
+    for option in _SAID_BY_FILE:
         if getattr(args, option) not in (None, []):
             name = option.replace("_", "-")
             raise RulesError(f"--{name}: the file given by -c says this; leave one of them out")
-    config = load_config(args.config)
-    return {
-        "services": tuple(service.endpoint for service in config.services),
-        "queue": config.queue,
-        "workers": config.workers,
-        "standby_queue": config.standby_queue,
-        "mark_base": config.mark_base,
-    }
+    return rules_now(load_config(args.config))
 
 
-def _from_options(args: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+def _from_options(args: argparse.Namespace) -> RuleSet:
     port = _DEFAULT_PORT if args.port is None else args.port
-    yield "services", (*(Endpoint(vip, port) for vip in args.vip), *args.service)
     queue = DEFAULT_QUEUE if args.queue is None else args.queue
-    yield "queue", queue
-    yield "workers", 1 if args.workers is None else args.workers
-    # Below the workers' queues, so that adding a worker does not move it.
-    yield "standby_queue", queue - 1 if args.standby_queue is None else args.standby_queue
-    yield "mark_base", DEFAULT_MARK_BASE if args.mark_base is None else args.mark_base
+    return RuleSet(
+        services=(*(Service(Endpoint(vip, port)) for vip in args.vip), *args.service),
+        kind=KINDS[Steering(args.steering or "route")],
+        queue=queue,
+        workers=1 if args.workers is None else args.workers,
+        # Below the workers' queues, so that adding a worker does not move it.
+        standby_queue=queue - 1 if args.standby_queue is None else args.standby_queue,
+        mark_base=DEFAULT_MARK_BASE if args.mark_base is None else args.mark_base,
+    )
 
 
 def _address(text: str) -> bytes:
@@ -163,9 +186,9 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _service(text: str) -> Endpoint:
+def _service(text: str) -> Service:
     try:
-        return Endpoint.parse(text)
+        return Service(Endpoint.parse(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -91,13 +91,14 @@ class AdoptSpec:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole configuration file, checked. `vip_local` None: find out."""
+    """A whole configuration file, checked. `vip_local` None: find out; `outbound` None: of masq."""
 
     workers: int
     queue: int
     standby_queue: int
     steering: Steering
     vip_local: bool | None
+    outbound: bool | None
     mark_base: int
     table_base: int
     rule_priority: int

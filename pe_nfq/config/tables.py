@@ -184,6 +184,13 @@ TOP: Final = (
         "whether the virtual addresses are the director's own; auto: look at the interfaces",
     ),
     Option(
+        "outbound",
+        Word({"auto": None, True: True, False: False}),
+        "auto",
+        "whether what servers send through the director is queued too, so that calls that a server "
+        "starts stay on it; auto: what masq servers send",
+    ),
+    Option(
         "mark_base",
         _mark_base,
         DEFAULT_MARK_BASE,

@@ -9,7 +9,8 @@ from pe_nfq.errors import RulesError
 from pe_nfq.netfilter.command import Command, run
 from pe_nfq.netfilter.drain import is_empty, wait_empty
 from pe_nfq.netfilter.nft import Nft
-from pe_nfq.netfilter.ruleset import RuleSet
+from pe_nfq.netfilter.returns import Returns
+from pe_nfq.netfilter.ruleset import Kind, RuleSet
 from pe_nfq.netfilter.xtables import Xtables
 
 
@@ -34,6 +35,8 @@ class Backend(Protocol):
 #: then its older variant, then native nft.
 BACKENDS: Final[Sequence[Backend]] = (Xtables("iptables-nft"), Xtables("iptables-legacy"), Nft())
 NAMES: Final = tuple(backend.name for backend in BACKENDS)
+#: Beside any of them.
+RETURNS: Final = Returns()
 
 
 def holders() -> list[Backend]:
@@ -48,7 +51,9 @@ def choose(name: str, rules: RuleSet) -> Backend:
     Whether one can is tried with the very rules, in a network namespace of their own.
     """
     wanted = [backend for backend in BACKENDS if name in (backend.name, "auto")]
-    wanted.sort(key=lambda backend: (not backend.held(), not backend.has_foreign()))
+    # In the input hook native nft has room behind all filters, and iptables has not.
+    late = rules.kind is Kind.INPUT
+    wanted.sort(key=lambda b: (not b.held(), not b.has_foreign(), late and b.name != "nft"))
     reasons = []
     for backend in wanted:
         try:
@@ -62,9 +67,20 @@ def choose(name: str, rules: RuleSet) -> Backend:
 
 def load(backend: Backend, rules: RuleSet) -> None:
     """Make `rules` the only ones of ours. Raises RulesError."""
-    for command in backend.load(rules):
+    for command in planned_load(backend, rules):
         run(command)
     retire(leftovers(backend, rules))
+
+
+def planned_load(backend: Backend, rules: RuleSet) -> list[Command]:
+    """What puts `rules` in place, replies first: no reply of theirs leaves as it is."""
+    returns = RETURNS.load(rules) if _uses_returns(rules) else []
+    return [*returns, *backend.load(rules)]
+
+
+def _uses_returns(rules: RuleSet) -> bool:
+    # Taking the table away would take a hook down; without a masq server it is emptied.
+    return bool(RETURNS.held()) or (bool(rules.returns) and rules.rewrites)
 
 
 def leftovers(backend: Backend, rules: RuleSet) -> list[tuple[Backend, tuple[int, ...]]]:
@@ -80,7 +96,7 @@ def leftovers(backend: Backend, rules: RuleSet) -> list[tuple[Backend, tuple[int
 
 def everything() -> list[tuple[Backend, tuple[int, ...]]]:
     """All that is ours."""
-    return [(backend, backend.held()) for backend in holders()]
+    return [(held, families) for held in (*BACKENDS, RETURNS) if (families := held.held())]
 
 
 def retire(victims: Sequence[tuple[Backend, tuple[int, ...]]]) -> None:

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from pe_nfq.errors import RulesError
-from pe_nfq.netfilter import firewall, obstacles, save
-from pe_nfq.netfilter.backend import Backend, holders
+from pe_nfq.netfilter import firewall, obstacles, rewriting
+from pe_nfq.netfilter.backend import RETURNS, Backend, holders
 from pe_nfq.netfilter.firewall import End, Rule, RuleTable
-from pe_nfq.netfilter.ruleset import RuleSet
+from pe_nfq.netfilter.ruleset import Kind, RuleSet
 from pe_nfq.netfilter.xtables import Xtables
 from pe_nfq.nfqueue import queue_lengths
 
-#: Where our jumps are.
-_OURS_ARE_IN: Final = ("raw", "mangle")
 _AGAIN: Final = "load the rules again"
 
 
@@ -42,7 +40,9 @@ class Item:
 def check(rules: RuleSet) -> list[Item]:
     """Look at everything that `rules` need. Raises RulesError when the tools do not work."""
     tables = obstacles.read_tables()
-    items = [*_loaded(rules), *_queues(rules)]
+    settled = rewriting.settle(rules)
+    rules = settled.rules
+    items = [*_loaded(rules), *_returns(settled), *_queues(rules)]
     items += _or_ok("neighbours", "no foreign rule meddles", [*_behind(), *_foreign(tables, rules)])
     blocked = [
         Item(Status.FAIL, "firewall", o.what, o.remedy) for o in obstacles.find(tables, rules)
@@ -109,6 +109,24 @@ def _complete(backend: Backend, rules: RuleSet) -> Iterator[Item]:
         yield Item(Status.OK, "defragmentation", f"is on, {families}")
 
 
+def _returns(settled: rewriting.Rewriting) -> Iterator[Item]:
+    """What leaves from masq servers, and how often they have refused."""
+    rules = settled.rules
+    if settled.trouble:
+        status = Status.FAIL if settled.leaks else Status.WARN
+        yield Item(status, "returns", settled.trouble, settled.remedy)
+    elif not rules.returns and not RETURNS.held():
+        return
+    elif RETURNS.ours() == RETURNS.expected(rules):
+        if rules.returns:
+            yield Item(Status.OK, "returns", "masq servers answer in the name of their service")
+    elif rules.returns or RETURNS.ours():
+        yield Item(Status.FAIL, "returns", "the rules for masq servers' replies differ", _AGAIN)
+    for server, times in RETURNS.unreachable().items():
+        what = f"{server} has answered {times} times by an ICMP error"
+        yield Item(Status.WARN, "server", what, "see whether its SIP process runs")
+
+
 def _queues(rules: RuleSet) -> Iterator[Item]:
     bound = queue_lengths()
     standby = rules.standby_queue in bound
@@ -134,18 +152,19 @@ def _behind() -> Iterator[Item]:
     for variant in ("iptables-legacy", "iptables-nft"):
         xtables = Xtables(variant)
         for family in (4, 6):
-            saved = xtables.saved(family)
-            for name in _OURS_ARE_IN:
-                rules = list(saved.get(name, save.Table()).chain("PREROUTING"))
-                jumps = [number for number, rule in enumerate(rules) if rule.is_jump]
-                behind = len(rules) - 1 - jumps[-1] if jumps else 0
-                if behind:
-                    what = f"{behind} rules behind ours in {xtables.tool(family)} {name} PREROUTING"
-                    yield Item(Status.WARN, "neighbours", f"{what} do not see SIP", _AGAIN)
+            for name, table in xtables.saved(family).items():
+                for chain in dict.fromkeys(rule.chain for rule in table.rules if rule.is_jump):
+                    rules = list(table.chain(chain))
+                    last = max(number for number, rule in enumerate(rules) if rule.is_jump)
+                    if behind := len(rules) - 1 - last:
+                        where = f"{xtables.tool(family)} {name} {chain}"
+                        what = f"{behind} rules behind ours in {where} do not see SIP"
+                        yield Item(Status.WARN, "neighbours", what, _AGAIN)
 
 
 def _foreign(tables: Sequence[RuleTable], rules: RuleSet) -> Iterator[Item]:
     """Rules of others that queue or mark the same datagrams, or take them away before us."""
+    hooks = ("prerouting", "input") if rules.kind is Kind.INPUT else ("prerouting",)
     for table in tables:
         for packet in obstacles.requests(rules):
             if packet.family not in table.families:
@@ -154,7 +173,7 @@ def _foreign(tables: Sequence[RuleTable], rules: RuleSet) -> Iterator[Item]:
                 if rule.alters and rule.meets(packet) is not False:
                     yield _meddler(rule, f"queues or marks udp to {packet.dst}")
             for base in table.bases:
-                if base.hook == "prerouting" and base.kind != "nat":
+                if base.hook in hooks and base.kind != "nat":
                     for end in firewall.ends(table, base, packet, packet):
                         if end.by and end.first is End.DROP and end.by.meets(packet):
                             yield _meddler(end.by, f"drops udp to {packet.dst}")

@@ -14,6 +14,7 @@ class Packet(NamedTuple):
     """A datagram as far as it is known; `state` is its conntrack state, as iptables calls it.
 
     `by_anyone`: its source is not known, and a rule for certain sources does not mean it.
+    Port 0 of an end is not known.
     """
 
     family: int
@@ -30,7 +31,7 @@ class Packet(NamedTuple):
     def port(self, end: str) -> int | None:
         """The port of ``src`` or ``dst``, where known."""
         endpoint = self.src if end == "src" else self.dst
-        return endpoint.port if endpoint else None
+        return endpoint.port or None if endpoint else None
 
 
 #: Whether a datagram meets a condition; None where that is not known.

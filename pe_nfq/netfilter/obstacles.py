@@ -15,8 +15,9 @@ from pe_nfq.netfilter import firewall_nft, firewall_xtables
 from pe_nfq.netfilter.command import Command, is_installed, run
 from pe_nfq.netfilter.conditions import Packet
 from pe_nfq.netfilter.firewall import BaseChain, End, Ends, Rule, RuleTable, ends
-from pe_nfq.netfilter.nft import TABLE
-from pe_nfq.netfilter.ruleset import RuleSet
+from pe_nfq.netfilter.nft import PREFIX
+from pe_nfq.netfilter.returns import Returns
+from pe_nfq.netfilter.ruleset import Kind, RuleSet
 from pe_nfq.netfilter.xtables import Xtables
 
 _UNTRACKED: Final = "UNTRACKED"
@@ -61,7 +62,7 @@ def refuse(rules: RuleSet) -> None:
 def read_tables() -> list[RuleTable]:
     """All rules of this machine that may filter or translate. Raises RulesError."""
     tables: list[RuleTable] = []
-    skip = {("inet", TABLE.split()[1])}
+    skip = {("inet", table) for table in (PREFIX.split()[1], Returns.table.split()[1])}
     for variant in ("iptables-legacy", "iptables-nft"):
         for family in (4, 6):
             xtables = Xtables(variant)
@@ -76,15 +77,19 @@ def read_tables() -> list[RuleTable]:
 
 
 def requests(rules: RuleSet) -> Iterator[Packet]:
-    """The first datagram of a client, one a service."""
-    for service in rules.services:
-        yield Packet(service.family, "NEW", dst=service)
+    """The first datagram of a client, one a service that has an address."""
+    for service in rules.addressed:
+        yield Packet(service.family, "NEW", dst=service.endpoint)
 
 
 def _blocked(table: RuleTable, rules: RuleSet) -> Iterator[Obstacle]:
     """Where a datagram passes while it is tracked, and not when it is not."""
-    endpoints = (*rules.services, *rules.server_endpoints)
-    replies = (Packet(end.family, "ESTABLISHED", src=end) for end in endpoints)
+    endpoints = (*(service.endpoint for service in rules.addressed), *rules.server_endpoints)
+    replies = [Packet(end.family, "ESTABLISHED", src=end) for end in endpoints]
+    if rules.rewrites and rules.senders:
+        # From any port, which they may send calls from.
+        callers = dict.fromkeys(one.source._replace(port=0) for one in rules.first_returns)
+        replies += [Packet(caller.family, "NEW", src=caller) for caller in callers]
     for packet in (*requests(rules), *replies):
         hooks = _REQUEST_HOOKS if packet.dst else _REPLY_HOOKS
         untracked = packet._replace(state=_UNTRACKED)
@@ -99,10 +104,15 @@ def _translated(table: RuleTable, rules: RuleSet) -> Iterator[Obstacle]:
     """Where the address of a datagram is translated now, and would not be.
 
     Only the first datagram of a connection asks the table; replies follow it.
+    What masq servers send gets the service's address instead, as it should; and
+    IPVS takes what it forwards from conntrack itself.
     """
-    calls_out = (Packet(end.family, "NEW", src=end) for end in rules.server_endpoints)
+    masq = {one.source for one in rules.returns}
+    named = (end for end in rules.server_endpoints if end not in masq)
+    calls_out = (Packet(end.family, "NEW", src=end) for end in named)
     for packet in (*requests(rules), *calls_out):
-        for hook in ("prerouting", "postrouting"):
+        by_ipvs = rules.kind is Kind.INPUT and packet.dst
+        for hook in ("prerouting",) if by_ipvs else ("prerouting", "postrouting"):
             # Source translation of certain sources is about hosts behind us, not about clients.
             seen = packet._replace(by_anyone=hook == "postrouting")
             for base, end in _all_ends(table, "nat", (hook,), seen, seen):
@@ -136,14 +146,16 @@ def _xtables_words(packet: Packet) -> str:
     if packet.dst:
         return f"-d {_host(packet.dst)} -p udp --dport {packet.dst.port}"
     assert packet.src
-    return f"-s {_host(packet.src)} -p udp --sport {packet.src.port}"
+    port = f" --sport {packet.src.port}" if packet.src.port else ""
+    return f"-s {_host(packet.src)} -p udp{port}"
 
 
 def _nft_words(packet: Packet) -> str:
     end, port = ("daddr", "dport") if packet.dst else ("saddr", "sport")
     endpoint = packet.dst or packet.src
     assert endpoint
-    return f"{_NFT_IP[packet.family]} {end} {_host(endpoint)} udp {port} {endpoint.port}"
+    udp = f"udp {port} {endpoint.port}" if endpoint.port else "meta l4proto udp"
+    return f"{_NFT_IP[packet.family]} {end} {_host(endpoint)} {udp}"
 
 
 def _host(endpoint: Endpoint) -> str:
@@ -151,4 +163,7 @@ def _host(endpoint: Endpoint) -> str:
 
 
 def _name(packet: Packet) -> str:
-    return f"udp to {packet.dst}" if packet.dst else f"udp from {packet.src}"
+    if packet.dst:
+        return f"udp to {packet.dst}"
+    assert packet.src
+    return f"udp from {packet.src if packet.src.port else _host(packet.src)}"

@@ -2,7 +2,7 @@
 
 All changes of a table are one iptables-restore transaction: the chains of ours
 that it names are emptied and filled again, chains no longer needed go, and the
-jump from the built-in chain moves to its end. Hooks stay registered.
+jumps from built-in chains move to their ends. Hooks stay registered.
 """
 
 import re
@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pe_nfq.errors import RulesError
 from pe_nfq.netfilter import save
 from pe_nfq.netfilter.command import Command, is_installed, run, run_aside
-from pe_nfq.netfilter.ruleset import RuleSet
+from pe_nfq.netfilter.ruleset import Kind, RuleSet
 from pe_nfq.netfilter.save import Save, Table
-from pe_nfq.netfilter.template import fill, read
+from pe_nfq.netfilter.template import fill, merge, names, read
 
-_TEMPLATE: Final = "prerouting.iptables"
-#: The tables of the template. Stage 1 stops first: in between, the standby worker decides alone.
-_STOP_ORDER: Final = ("raw", "mangle")
+#: The tables that ours may be in. Stage 1 stops first: in between, the standby worker decides
+#: alone.
+_STOP_ORDER: Final = ("raw", "mangle", "security")
 _QUEUE: Final = re.compile(r"--queue-num (\d+)")
 _NFT_FAMILY: Final = {4: "ip", 6: "ip6"}
 
@@ -98,6 +99,8 @@ class Xtables:
 
     def expected(self, rules: RuleSet) -> list[str]:
         """What `ours` would be after `load`. Raises RulesError where this kernel cannot."""
+        if rules.kind is Kind.INPUT and self.name == "iptables-nft":
+            raise RulesError("its security table comes after IPVS; install nftables instead")
         return [
             line
             for family in rules.families
@@ -128,19 +131,21 @@ def _our_tables(saved: Save) -> dict[str, Table]:
 
 
 def _load_text(rules: RuleSet, family: int, saved: Save) -> str:
-    """The template, and before each COMMIT the removal of what is there and not wanted."""
-    lines: list[str] = []
-    table, named = Table(), set[str]()
-    for line in fill(read(_TEMPLATE), rules, (family,)).splitlines():
-        if line.startswith("*"):
-            table, named = saved.get(line[1:], Table()), set()
-        elif line.startswith(":"):
-            named.add(line[1:].split()[0])
-        elif line == "COMMIT":
-            lines += _without_jumps(table)
-            lines += _without_chains(chain for chain in table.our_chains if chain not in named)
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+    """The templates, and in each table the removal of what is there and not wanted.
+
+    A table of ours that they do not have is emptied last: what it did, others do now.
+    """
+    filled = merge(fill(read(name), rules, (family,)) for name in names(rules, "iptables"))
+    tables = {name: _replacing(lines, saved.get(name, Table())) for name, lines in filled.items()}
+    for name, table in _our_tables(saved).items():
+        tables.setdefault(name, _replacing([], table))
+    return _transactions(tables.items())
+
+
+def _replacing(lines: list[str], table: Table) -> list[str]:
+    named = {line[1:].split()[0] for line in lines if line.startswith(":")}
+    unwanted = (chain for chain in table.our_chains if chain not in named)
+    return [*lines, *_without_jumps(table), *_without_chains(unwanted)]
 
 
 def _stop_text(saved: Save) -> str:

@@ -74,8 +74,8 @@ TOP = (
         "unknown-key-far",
         file("colour = 2"),
         "colour: unknown key; known here: workers, queue, standby_queue, steering, vip_local, "
-        "mark_base, table_base, rule_priority, allow_disk, state_dir, max_templates, verbosity, "
-        "log_rate, adopt, service",
+        "outbound, mark_base, table_base, rule_priority, allow_disk, state_dir, max_templates, "
+        "verbosity, log_rate, adopt, service",
     ),
     Case(
         "unknown-key-hostile",
