@@ -6,7 +6,10 @@
 ipvsadm 1.31 over Linux 6.1; `tests/vm/test_adm.py` compares them.
 """
 
+from pe_nfq.adm.command import Command, Verb
+from pe_nfq.adm.errors import AdmError
 from pe_nfq.adm.execute import execute
+from pe_nfq.adm.grammar import parse
 from pe_nfq.adm.view import Result, View
 
-__all__ = ["Result", "View", "execute"]
+__all__ = ["AdmError", "Command", "Result", "Verb", "View", "execute", "parse"]

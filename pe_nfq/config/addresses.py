@@ -134,12 +134,16 @@ def _address(text: str, form: str) -> tuple[bytes, int | None]:
         )
     except ValueError:
         raise OptionError(f"{show(text)} {form}; names are not looked up") from None
-    for kind, is_unfit in _UNFIT:
-        if is_unfit(address):
-            raise OptionError(f"{show(text)} is {kind}; give the address of one host")
+    if kind := unfit_as_host(address):
+        raise OptionError(f"{show(text)} is {kind}; give the address of one host")
     if port is not None and not 0 < int(port) <= 65535:
         raise OptionError(f"port {int(port)} is not a port from 1 to 65535")
     return address.packed, None if port is None else int(port)
+
+
+def unfit_as_host(address: _IPAddress) -> str:
+    """What kind of address it is that no single host has; "" for one that a host can have."""
+    return next((kind for kind, is_unfit in _UNFIT if is_unfit(address)), "")
 
 
 def full_mask(seen: Seen) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pe_nfq import __version__, config
 from pe_nfq.cli import main
-from pe_nfq.cli.listing import PE_DATA_WIDTH, json_template, template_lines, template_rows
+from pe_nfq.cli.connections import PE_DATA_WIDTH, json_template, template_lines, template_rows
 from pe_nfq.escape import CUT
 from pe_nfq.marks import Marks
 from pe_nfq.model import Snapshot
