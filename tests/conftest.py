@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 from tests.guest import host, inside
+from tests.guest.kinds import UML
 from tests.lab import requirements
 
 #: Machines that run tests are busy: how long an example takes says nothing about the code.
@@ -24,4 +25,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _missing(item: pytest.Item) -> str | None:
     if (kind := host.kind_of(item)) and not inside.kind():
         return kind.missing()
+    if item.get_closest_marker("boots") and (reason := UML.missing()):
+        return reason
     return requirements.missing() if kind or item.get_closest_marker("e2e") else None

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.guest.kinds import KINDS, Kind
-from tests.guest.machine import GuestError, Machine
+from tests.guest.machine import CONSOLE, GuestError, Machine, Report, remains_of
 
 #: The fixture whose parameter names the kind of guest that a test runs in.
 FIXTURE: Final = "guest"
@@ -85,15 +85,18 @@ class Host:
         options = [f"--tb={self._config.option.tbstyle}"]
         return [*options, "--showlocals"] if self._config.option.showlocals else options
 
-    def _received(self, data: dict[str, object], machine: Machine) -> pytest.TestReport:
+    def _received(self, data: Report, machine: Machine) -> pytest.TestReport:
+        if isinstance(data["longrepr"], list):
+            data["longrepr"] = tuple(data["longrepr"])  # of a skip; JSON has no tuples
         hook = self._config.hook
         report = hook.pytest_report_from_serializable(config=self._config, data=data)
         assert isinstance(report, pytest.TestReport)
         if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
             report.outcome = "failed"
-            report.longrepr = f"vm tests must not be skipped in CI: {report.longreprtext}"
+            report.longrepr = f"vm tests must not be skipped in CI: {report.longrepr}"
         if report.failed:
-            report.sections.append((f"{machine.kind.name} guest", str(machine.directory)))
+            files = f"{machine.directory}: {CONSOLE}, {remains_of(report.nodeid)}"
+            report.sections.append((f"{machine.kind.name} guest", files))
         return report
 
 

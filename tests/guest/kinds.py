@@ -19,9 +19,6 @@ _UML_MODULES: Final = Path("/usr/lib/uml/modules")
 _BOOT: Final = Path("/boot")
 _MODULES: Final = Path("/lib/modules")
 _VNG: Final = Path(sys.executable).with_name("vng")
-#: The guest gets a process namespace of its own, so that nothing of it outlives its first
-#: process, and that one not the pytest that started it.
-_LEASH: Final = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child")
 #: Labs, captures and template tables are in its memory.
 _MEMORY: Final = "2G"
 
@@ -45,6 +42,23 @@ class Kind:
         return _TEST_LIMIT * self.slowness
 
 
+def leashed(*command: str) -> list[str]:
+    """The command in a process namespace of its own, whose end is the end of all it started.
+
+    It ends with who started it, however that ends.
+    """
+    return [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        *command,
+    ]
+
+
 @functools.cache
 def _uml_missing() -> str | None:
     needed = ("linux.uml", "setpriv", "unshare", "ipvsadm", "keepalived")
@@ -56,12 +70,11 @@ def _uml_missing() -> str | None:
 
 def _uml_command(directory: Path) -> list[str]:
     # what the kernel does not know it hands to its first process as environment
-    return [
-        *_LEASH,
+    return leashed(
         *("linux.uml", f"mem={_MEMORY}", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
         *("con=null", "con0=fd:0,fd:1", f"uml_dir={directory}/uml/"),
         *(f"init={directory}/init", f"GUEST_DIRECTORY={directory}"),
-    ]
+    )
 
 
 @functools.cache
@@ -77,15 +90,15 @@ def _qemu_missing() -> str | None:
 
 def _qemu_command(directory: Path) -> list[str]:
     path = f"{_VNG.parent}:{os.environ['PATH']}"
-    return [
+    return leashed(
         # vng looks for its other programs there
-        *(*_LEASH, "env", f"PATH={path}"),
+        *("env", f"PATH={path}"),
         # in software: the same on every machine, with hardware virtualisation or without
         *(str(_VNG), "--run", str(_newest_kernel()), "--disable-kvm"),
         *("--cpus", "2", "--memory", _MEMORY, "--user", "root"),
         *("--rodir", str(ROOT), "--rwdir", str(directory)),
         *("--exec", shlex.join(["bash", str(_HERE / "run"), str(directory)])),
-    ]
+    )
 
 
 def _newest_kernel() -> Path | None:

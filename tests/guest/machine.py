@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -19,7 +20,6 @@ from tests.guest.kinds import ROOT, Kind
 #: Names in the directory that a guest shares with its host.
 TESTS: Final = "tests"
 EVENTS: Final = "events.jsonl"
-REMAINS: Final = "remains"
 CONSOLE: Final = "console.log"
 #: Environment of the pytest inside.
 KIND_VARIABLE: Final = "PE_NFQ_GUEST"
@@ -38,6 +38,11 @@ _POLL: Final = 0.05
 _TAIL: Final = 30
 
 Report = dict[str, Any]
+
+
+def remains_of(nodeid: str) -> str:
+    """Where in that directory the captures and outputs of a failed test are."""
+    return re.sub(r"[^\w.-]+", "-", nodeid.partition("::")[2])
 
 
 class GuestError(Exception):
@@ -77,7 +82,7 @@ class Machine:
             DIRECTORY_VARIABLE: str(self.directory),
             PATIENCE_VARIABLE: str(self.kind.slowness),
         }
-        if "CI" in os.environ:
+        if os.environ.get("CI"):
             environment["CI"] = os.environ["CI"]
         files = list(dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids))
         pytest = [sys.executable, "-m", "pytest", *_OPTIONS, *options, *files]

@@ -4,22 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest import host, inside
-from tests.guest.kinds import KINDS, QEMU, UML
+from tests.guest import tier
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Be one end or the other."""
-    config.pluginmanager.register(inside.Inside(config) if inside.kind() else host.Host(config))
+    tier.configure(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`nft` needs the stock kernel, `stock` wants it too, everything else runs where it is fast."""
-    marks = {mark.name for mark in metafunc.definition.iter_markers()}
-    kinds = [UML] if "nft" not in marks else []
-    kinds += [QEMU] if marks & {"nft", "stock"} else []
-    names = [kind.name for kind in kinds]
-    metafunc.parametrize(host.FIXTURE, names, indirect=True, scope="session")
+    tier.choose_kinds(metafunc)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tier.mark(items, Path(__file__).parent)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,15 +24,3 @@ def guest(request: pytest.FixtureRequest) -> str:
     """The kind of guest that the test runs in: `uml` or `qemu`."""
     name: str = request.param
     return name
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder; a test's own time limit, for this machine, is stretched."""
-    for item in items:
-        if Path(__file__).parent not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.vm)
-        kind = KINDS[inside.kind() or UML.name]
-        own = item.get_closest_marker("timeout")
-        limit = own.args[0] * kind.slowness if own else kind.test_limit
-        item.add_marker(pytest.mark.timeout(limit), append=False)

@@ -1,0 +1,26 @@
+"""A folder as tests/vm is, for the tests of the guests themselves."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.guest import tier
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    tier.configure(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    tier.choose_kinds(metafunc)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tier.mark(items, Path(__file__).parent)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def guest(request: pytest.FixtureRequest) -> str:
+    """The kind of guest that the test runs in: `uml` or `qemu`."""
+    name: str = request.param
+    return name
