@@ -9,7 +9,6 @@ import pytest
 from tests.guest import host, inside
 from tests.guest.kinds import KINDS, QEMU, UML
 
-
 #: Of the plug-in, which is one for all folders.
 _NAME: Final = "guest"
 

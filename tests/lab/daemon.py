@@ -24,8 +24,10 @@ Options = Mapping[str, str | int | bool]
 class PeNfq:
     """`pe-nfq run` with one service on the lab's VIP, all its servers, and the rules loaded.
 
-    `top` and `service` are options of the configuration file; `weights` are
-    those of the servers, in order, 1 each by default.
+    `top` and `service` are options of the configuration file, `server` those of
+    every server beside its address and the lab's forwarding method; `weights`
+    are theirs, in order, 1 each by default. `port` is where servers listen, when
+    it is not the service's.
     """
 
     def __init__(
@@ -34,11 +36,17 @@ class PeNfq:
         *,
         top: Options | None = None,
         service: Options | None = None,
+        server: Options | None = None,
+        port: int | None = None,
         weights: Sequence[int] = (),
     ) -> None:
         self._lab = lab
         self._top = {"state_dir": str(lab.directory / "state"), **(top or {})}
         self._service = {"scheduler": "rr", "timeout": 60, **(service or {})}
+        # route is the default, and the only one where there is no IPVS
+        method = {} if lab.method == "route" else {"method": lab.method}
+        self._server = {**method, **(server or {})}
+        self._port = port
         self.config = lab.directory / "pe-nfq.toml"
         self.configure(weights)
 
@@ -54,9 +62,13 @@ class PeNfq:
             toml(
                 self._top,
                 {"address": endpoint(self._lab.vip), **self._service},
-                [{"address": server.address, "weight": weight} for server, weight in servers],
+                [self._dest(server.address, weight) for server, weight in servers],
             )
         )
+
+    def _dest(self, address: str, weight: int) -> Options:
+        address = endpoint(address, self._port) if self._port else address
+        return {"address": address, "weight": weight, **self._server}
 
     def start(self) -> Process:
         """Start the daemon and wait until it steers."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tests.lab.daemon import Options, PeNfq
+from tests.lab.method import Method
 from tests.lab.network import Client, Family, Lab, Node, VipMode
 from tests.lab.traffic import Traffic, watch
 from tests.lab.waiting import wait_until
@@ -64,7 +65,10 @@ def steer(
     vip: VipMode = "local",
     servers: int = 3,
     clients: int = 1,
+    method: Method = "route",
+    transit: bool = False,
     workers: int = 2,
+    top: Options | None = None,
     service: Options | None = None,
     prepare: Callable[[Lab], None] = lambda lab: None,
 ) -> Iterator[Steered]:
@@ -73,12 +77,21 @@ def steer(
     `prepare` may change the network before pe-nfq starts.
     """
     with contextlib.ExitStack() as stack:
-        lab = stack.enter_context(Lab(family=family, vip=vip, servers=servers, clients=clients))
+        lab = stack.enter_context(
+            Lab(
+                family=family,
+                vip=vip,
+                servers=servers,
+                clients=clients,
+                method=method,
+                transit=transit,
+            )
+        )
         prepare(lab)
         for server in lab.servers:
             stack.enter_context(server.record())
         meet(lab)
-        daemon = PeNfq(lab, top={"workers": workers}, service=service)
+        daemon = PeNfq(lab, top={"workers": workers, **(top or {})}, service=service)
         traffic = stack.enter_context(watch(lab))
         stack.enter_context(daemon)
         yield Steered(lab, daemon, traffic)
