@@ -1,5 +1,7 @@
 """The decision, top to bottom: dissect -> service -> engine -> template -> scheduler -> mark.
 
+What is not to a service may be from one of its servers (`pe_nfq.outbound`).
+
 `Director.decide` has two speeds. A datagram of a flow and dialog that this
 worker has met before is answered from its cache; everything else walks the
 whole path in `_decide_slowly`. Both give the same answer, and a property test
@@ -7,7 +9,9 @@ holds them together. No I/O but the table's; time is an argument.
 
 The semantics are those of `ip_vs_sched_persist` with one-packet scheduling:
 every datagram is decided alone. A datagram without a key gets plain
-persistence instead of the kernel's silent drop (`OnDecline`).
+persistence instead of the kernel's silent drop (`OnDecline`). A service is
+looked for in the kernel's order (`ip_vs_service_find`): by mark, by address
+and port.
 """
 
 import struct
@@ -18,11 +22,15 @@ from typing import Final
 from pe_nfq.cache import TwoGenerations
 from pe_nfq.engines import load_engine
 from pe_nfq.errors import PeNfqError
-from pe_nfq.flow import Flow, Served, ends_of, flow_of
-from pe_nfq.model import Datagram, Decision, OnDecline, Reason, Snapshot
+from pe_nfq.events import Emit
+from pe_nfq.flow import Flow, Queued, Served, ends_of, flow_of, pe_data_of
+from pe_nfq.marks import FALLBACK_SLOTS, Marks
+from pe_nfq.model import Datagram, Decision, Endpoint, OnDecline, Reason, Snapshot
+from pe_nfq.outbound import Outbound, OutFlow
 from pe_nfq.packet.dissect import dissect
-from pe_nfq.persistence import Emit, Persistence
+from pe_nfq.persistence import Persistence
 from pe_nfq.placement import Placement
+from pe_nfq.template_log import TemplateLog
 from pe_nfq.templates import Table
 
 #: Flows (address and port pairs) a worker remembers: 2 x 32 Ki of about 300 bytes.
@@ -35,6 +43,21 @@ _IPV4: Final = struct.Struct("!2xH2xHxB2x12sH").unpack_from
 # payload length, next header, addresses and ports, UDP length
 _IPV6: Final = struct.Struct("!4xHBx36sH").unpack_from
 _UDP: Final = 17
+
+
+class Unqueued:
+    """A packet of which nothing is known beside its bytes; see `Queued`."""
+
+    def get_mark(self) -> int:
+        """None."""
+        return 0
+
+    def get_hw(self) -> bytes | None:
+        """None."""
+        return None
+
+
+UNQUEUED: Final = Unqueued()
 
 
 class Director:
@@ -51,10 +74,14 @@ class Director:
         self.counts: Counter[str] = Counter()
         self.snapshot_number = 0
         self._services: dict[bytes, Served] = {}
-        self._flows: TwoGenerations[bytes, Flow] = TwoGenerations(MAX_FLOWS)
+        self._marked: dict[tuple[int, int], Served] = {}
+        self._flows: TwoGenerations[bytes, Flow | OutFlow] = TwoGenerations(MAX_FLOWS)
         self._young_flows = self._flows.young
-        self._persistence = Persistence(table, emit, facts_budget, self.counts)
-        self._young = self._persistence.cache.young
+        log = TemplateLog(emit, facts_budget, self.counts)
+        self._persistence = Persistence(table, emit, self.counts, log)
+        cache = self._persistence.cache
+        self._young = cache.young
+        self._outbound = Outbound(table, emit, self.counts, log, self._flows, cache)
 
     def follow(self) -> bool:
         """Load the newest snapshot when it is not ours; whether it was.
@@ -71,12 +98,18 @@ class Director:
 
     def load(self, snapshot: Snapshot) -> None:
         """Decide by `snapshot` from now on. Raises RegistryError."""
-        self._services = {
-            _end(service.endpoint.address, service.endpoint.port): Served(
-                service, load_engine(service.engine), Placement(service, snapshot)
-            )
+        served = [
+            Served(service, load_engine(service.engine), Placement(service, snapshot))
             for service in snapshot.services
+        ]
+        marks = Marks(snapshot.mark_base)
+        self._services = {_end(*s.service.endpoint): s for s in served if not s.service.fwmark}
+        self._marked = {
+            (s.service.endpoint.family, marks.fallback(str(s.service))): s
+            for s in served
+            if s.service.fwmark
         }
+        self._outbound.load(served, marks)
         self.forget()
         self.snapshot_number = snapshot.number
 
@@ -85,8 +118,12 @@ class Director:
         self._flows.clear()
         self._persistence.cache.clear()
 
-    def decide(self, packet: bytes, now: int) -> Decision:
-        """The decision for an IP packet as queued, at `now` (ms of boottime). Never raises."""
+    def decide(self, packet: bytes, now: int, queued: Queued = UNQUEUED) -> Decision:
+        """The decision for an IP packet as queued, at `now` (ms of boottime). Never raises.
+
+        `queued` is asked only for what the caches do not answer: between the
+        same two ends all packets carry the same mark.
+        """
         try:
             if packet[0] == 0x45:
                 total, fragment, protocol, ends, udp_length = _IPV4(packet)
@@ -104,29 +141,35 @@ class Director:
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass
-        return self._decide_slowly(packet, now)
+        return self._decide_slowly(packet, now, queued)
 
-    def describe(self, packet: bytes) -> Mapping[str, object]:
-        """Whose datagram it is, for the log; {} for what no service gets."""
+    def describe(self, packet: bytes, now: int, queued: Queued = UNQUEUED) -> Mapping[str, object]:
+        """Whose datagram it is, for the log; {} for what no service gets and none sends."""
         datagram = dissect(packet)
-        served = isinstance(datagram, Datagram) and self._services.get(_end(*datagram.dst))
-        if not served or isinstance(datagram, Reason):
+        if isinstance(datagram, Reason):
             return {}
-        pe_data = self._pe_data(self._flow(datagram, served), packet, datagram)
+        flow = self._flow(packet, datagram, queued, now)
+        if flow is None:
+            return {}
+        served, direction = _served(flow)
+        pe_data = pe_data_of(served, packet, datagram, self._emit)
         shown = b"" if isinstance(pe_data, Reason) else pe_data
-        return {"pe_data": shown, "client": datagram.src, "service": served.service}
+        facts = {"client": flow.client, "service": served.service, "direction": direction}
+        return {"pe_data": shown, **facts}
 
-    def _decide_slowly(self, packet: bytes, now: int) -> Decision:
+    def _decide_slowly(self, packet: bytes, now: int, queued: Queued) -> Decision:
         """The whole path; once more from its top when the snapshot turned out to be old."""
         datagram = dissect(packet)
         if isinstance(datagram, Reason):
             return self._passed(datagram)
         for _ in range(_MAX_RELOADS):
-            served = self._services.get(_end(*datagram.dst))
-            if served is None:
+            flow = self._flow(packet, datagram, queued, now)
+            if flow is None:
                 return self._passed(Reason.NO_SERVICE)
-            flow = self._flow(datagram, served)
-            decision = self._decide_in_flow(flow, packet, datagram, now)
+            if isinstance(flow, OutFlow):
+                decision = self._outbound.decide(flow, packet, datagram, now)
+            else:
+                decision = self._decide_in_flow(flow, packet, datagram, now)
             if decision is not None:
                 return decision
             if not self._catch_up():
@@ -141,24 +184,39 @@ class Director:
             self._emit("snapshot-error", {"error": str(error)})
             return False
 
-    def _flow(self, datagram: Datagram, served: Served) -> Flow:
+    def _flow(
+        self, packet: bytes, datagram: Datagram, queued: Queued, now: int
+    ) -> Flow | OutFlow | None:
+        """To a service, or from one of its servers; None: neither."""
         ends = ends_of(datagram)
         flow = self._flows.get(ends)
-        if flow is None:
-            flow = flow_of(datagram, served)
-            self._flows.put(ends, flow)
+        if flow is not None:
+            return flow
+        served = self._service_of(datagram.dst, queued)
+        if served is None:
+            return self._outbound.flow(packet, datagram, queued, now)
+        flow = flow_of(datagram, served)
+        self._flows.put(ends, flow)
         return flow
+
+    def _service_of(self, vip: Endpoint, queued: Queued) -> Served | None:
+        if self._marked:
+            mark = queued.get_mark() // FALLBACK_SLOTS * FALLBACK_SLOTS
+            if served := self._marked.get((vip.family, mark)):
+                return served
+        return self._services.get(_end(*vip))
 
     def _decide_in_flow(
         self, flow: Flow, packet: bytes, datagram: Datagram, now: int
     ) -> Decision | None:
         """Ask the engine, then the table. None: the snapshot is old."""
-        decide = self._persistence.decide
-        pe_data = self._pe_data(flow, packet, datagram)
+        decide, service = self._persistence.decide, flow.served.service
+        if not service.timeout:
+            return self._passed(Reason.NOT_PERSISTENT)
+        pe_data = pe_data_of(flow.served, packet, datagram, self._emit)
         if isinstance(pe_data, bytes):
             payload = packet[datagram.at : datagram.end]
             return decide(flow, flow.prefix, pe_data, payload, now)
-        service = flow.served.service
         self.counts[pe_data.value] += 1
         self._emit("declined", {"why": pe_data.value, "service": service, "client": datagram.src})
         if service.on_decline is OnDecline.FALLBACK:
@@ -168,21 +226,15 @@ class Director:
         self.counts["dropped"] += 1
         return Decision(0, "dropped", pe_data, drop=True)
 
-    def _pe_data(self, flow: Flow, packet: bytes, datagram: Datagram) -> bytes | Reason:
-        """The engine may be a third party's: it cannot take the path down."""
-        try:
-            pe_data = flow.key(packet, datagram.at, datagram.end)
-        except Exception as error:
-            engine = flow.served.service.engine
-            self._emit("engine-error", {"engine": engine, "error": f"{error!r:.200}"})
-            return Reason.ENGINE_ERROR
-        if isinstance(pe_data, Reason) and datagram.cut:
-            return Reason.KEY_BEYOND_COPY
-        return pe_data
-
     def _passed(self, reason: Reason) -> Decision:
         self.counts[reason.value] += 1
         return Decision(0, "passed", reason)
+
+
+def _served(flow: Flow | OutFlow) -> tuple[Served, str]:
+    if isinstance(flow, OutFlow):
+        return flow.sender.served, "outbound"
+    return flow.served, "inbound"
 
 
 def _end(address: bytes, port: int) -> bytes:

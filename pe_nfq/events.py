@@ -24,6 +24,9 @@ _SHORT_TEXT: Final = 60
 _PIPE_SIZE: Final = 1 << 20
 _F_SETPIPE_SZ: Final = 1031
 
+#: Called with an event's name and facts; what it does must not block.
+Emit = Callable[[str, Mapping[str, Any]], None]
+
 
 class Budget:
     """So many a second, by a clock that is passed in (ms)."""

@@ -55,7 +55,7 @@ class State(enum.IntEnum):
     DRAINING = 3
 
 
-_SLOT_CELLS: Final = 32
+_SLOT_CELLS: Final = 64
 _SLOT_BYTES: Final = _SLOT_CELLS * 8
 _SIZE: Final = -(-(MAX_WORKERS + 1) * _SLOT_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE
 

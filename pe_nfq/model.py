@@ -29,9 +29,14 @@ class Reason(enum.Enum):
     ENGINE_ERROR = "engine-error"
     # director
     NO_SERVICE = "no-service"
+    NOT_PERSISTENT = "not-persistent"
     NO_DEST = "no-dest"
     TABLE_FULL = "table-full"
     TABLE_ERROR = "table-error"
+    # what a server sends
+    UNKNOWN_SERVER = "unknown-server"
+    OTHER_SERVER = "other-server"
+    QUIESCED = "quiesced"
 
 
 class Endpoint(NamedTuple):
@@ -93,7 +98,11 @@ class Method(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class RealServer:
-    """A dest of a virtual service. `id` is stable and gives the mark (`pe_nfq.marks`)."""
+    """A dest of a virtual service. `id` is stable and gives the mark (`pe_nfq.marks`).
+
+    `link` is the link-layer address from which its packets reach this
+    director, or its router's; empty where that is not known.
+    """
 
     id: int
     endpoint: Endpoint
@@ -102,6 +111,7 @@ class RealServer:
     upper_threshold: int = 0
     lower_threshold: int = 0
     method: Method = Method.ROUTE
+    link: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +188,9 @@ class Decision:
     `mark` 0 leaves the mark that the rules set before the queue. `outcome`
     is ``match``, ``created``, ``moved``, ``unrecorded`` (placed by hash, the
     table being full), ``passed`` or ``dropped``; `reason` says why a datagram
-    was not decided by its own key. `good_until` (ms of boottime) and `epoch`
-    bound its use from a cache; 0: not to be cached.
+    was not decided by its own key. `dest_id` is the real server that it goes
+    to, or comes from. `good_until` (ms of boottime) and `epoch` bound its use
+    from a cache; 0: not to be cached.
     """
 
     mark: int
@@ -214,6 +225,7 @@ def _service_facts(service: VirtualService) -> dict[str, Any]:
                 "upper": d.upper_threshold,
                 "lower": d.lower_threshold,
                 "method": d.method.value,
+                "link": d.link.hex(),
             }
             for d in service.dests
         ],
@@ -229,6 +241,7 @@ def _service(facts: Mapping[str, Any]) -> VirtualService:
             upper_threshold=dest["upper"],
             lower_threshold=dest["lower"],
             method=Method(dest["method"]),
+            link=bytes.fromhex(dest["link"]),
         )
         for dest in facts["dests"]
     )

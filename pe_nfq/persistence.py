@@ -6,38 +6,30 @@ ones so that every worker places them alike.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from pe_nfq.cache import TwoGenerations
 from pe_nfq.errors import TableError
+from pe_nfq.events import Emit
 from pe_nfq.flow import Flow
 from pe_nfq.model import Decision, Reason
+from pe_nfq.template_log import TemplateLog
 from pe_nfq.templates import Outcome, Settled, Table, Template, template_key
 from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
 
 #: Dialogs a worker remembers: 2 x 64 Ki of about 400 bytes.
 MAX_CACHED: Final = 1 << 16
 
-#: Called with an event's name and facts; what it does must not block.
-Emit = Callable[[str, Mapping[str, Any]], None]
-
 
 class Persistence:
     """Decides by key. `cache` may be read directly: see `Decision` for how long an entry serves."""
 
-    def __init__(
-        self,
-        table: Table,
-        emit: Emit,
-        facts_budget: Callable[[int], bool],
-        counts: Counter[str],
-    ) -> None:
+    def __init__(self, table: Table, emit: Emit, counts: Counter[str], log: TemplateLog) -> None:
         self._table = table
         self._emit = emit
-        self._facts_budget = facts_budget
         self._counts = counts
+        self._log = log
         self._cells = table.cells
         self.cache: TwoGenerations[bytes, Decision] = TwoGenerations(MAX_CACHED)
 
@@ -94,10 +86,9 @@ class Persistence:
         matched = self._matched(key, settled.template, settled.epoch)
         if settled.outcome is Outcome.MATCHED:
             return matched
-        outcome = settled.outcome.value
-        self._counts[outcome] += 1
-        self._report(flow, outcome, pe_data, payload, settled, now)
-        return replace(matched, outcome=outcome)
+        facts = {"scheduler": flow.served.service.scheduler, "direction": "inbound"}
+        self._log.changed(flow.served, flow.client, settled, pe_data, payload, now, **facts)
+        return replace(matched, outcome=settled.outcome.value)
 
     def _matched(self, key: bytes, template: Template, epoch: int) -> Decision:
         """Answer by a template; under an epoch, remember it until its refresh is due."""
@@ -128,41 +119,6 @@ class Persistence:
         self._counts["unrecorded"] += 1
         self._emit("table-full", {"why": reason.value, "service": flow.served.service})
         return Decision(placement.rules.mark(dest.id), "unrecorded", reason, dest.id)
-
-    def _report(
-        self,
-        flow: Flow,
-        outcome: str,
-        pe_data: bytes,
-        payload: bytes,
-        settled: Settled,
-        now: int,
-    ) -> None:
-        """Tell of a new or moved template, with what the engine knows of its first datagram."""
-        assert settled.template is not None
-        template, service = settled.template, flow.served.service
-        facts: dict[str, Any] = {
-            "pe_data": pe_data,
-            "client": flow.client,
-            "service": service,
-            "dest_id": template.dest_id,
-            "mark": template.mark,
-            "scheduler": service.scheduler,
-        }
-        if settled.outcome is Outcome.MOVED:
-            facts["old_dest_id"] = settled.old_dest
-            facts["why"] = flow.served.placement.why_invalid(settled.old_dest)
-        self._emit(f"template-{outcome}", facts | self._facts(flow, payload, now))
-
-    def _facts(self, flow: Flow, payload: bytes, now: int) -> dict[str, Any]:
-        if not payload or not self._facts_budget(now):
-            return {}
-        try:
-            return dict(flow.served.engine.facts(payload))
-        except Exception as error:
-            engine = flow.served.service.engine
-            self._emit("engine-error", {"engine": engine, "error": f"{error!r:.200}"})
-            return {}
 
 
 def _holds(flow: Flow, template: Template) -> bool:

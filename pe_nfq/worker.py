@@ -19,6 +19,7 @@ import pe_nfq.packet.sip  # noqa: F401
 from pe_nfq.director import Director
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import Budget, EventWriter
+from pe_nfq.flow import Queued
 from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, claim
 from pe_nfq.model import Decision
 from pe_nfq.nfqueue import Queue, queue_lengths
@@ -61,7 +62,7 @@ class Worker:
     def _verdict(self, packet: Any) -> None:
         """Decide one packet. Whatever happens it gets a verdict: without one it would be stuck."""
         try:
-            decision = self._decide(packet.get_payload(), self._now)
+            decision = self._decide(packet.get_payload(), self._now, packet)
             if decision.mark:
                 packet.set_mark(decision.mark)
             elif decision.drop:
@@ -72,12 +73,12 @@ class Worker:
             self._events.emit("worker-error", {"error": f"{error!r}"})
         packet.accept()
 
-    def _tell_matches(self, packet: bytes, now: int) -> Decision:
+    def _tell_matches(self, packet: bytes, now: int, queued: Queued) -> Decision:
         """As `Director.decide`, and tell of every match (verbosity 9)."""
-        decision = self._director.decide(packet, now)
+        decision = self._director.decide(packet, now, queued)
         if decision.outcome == "match":
             facts = {"dest_id": decision.dest_id, "mark": decision.mark}
-            self._events.emit("match", {**self._director.describe(packet), **facts})
+            self._events.emit("match", {**self._director.describe(packet, now, queued), **facts})
         return decision
 
     def run(self) -> None:

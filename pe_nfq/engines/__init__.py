@@ -20,7 +20,7 @@ API_VERSION: Final = 1
 class Engine(Protocol):
     """What a persistence engine answers. Stateless; called from the packet path.
 
-    Subclass it to inherit the defaults of `facts` and `show`.
+    Subclass it to inherit the defaults of `is_request`, `facts` and `show`.
     """
 
     name: str
@@ -35,6 +35,15 @@ class Engine(Protocol):
         a decline.
         """
         ...
+
+    def is_request(self, packet: bytes, at: int, end: int) -> bool | None:
+        """Of a datagram that a real server sends: whether it asks, or answers (kernel: `conn_out`).
+
+        Either makes a template to that server where there is none; what asks
+        takes it from another server, too. None, the default, where what
+        servers send says nothing of templates. Arguments as for `key`.
+        """
+        return None
 
     def facts(self, payload: bytes) -> Mapping[str, str | int]:
         """What the FIRST datagram of a dialog says of it, for logs and listings.
@@ -52,7 +61,7 @@ _REGISTRY: Final = Registry[Engine](
     kind="engine",
     group="pe_nfq.engines",
     api_version=API_VERSION,
-    methods=("key", "facts", "show"),
+    methods=("key", "is_request", "facts", "show"),
 )
 
 

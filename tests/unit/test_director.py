@@ -16,6 +16,7 @@ from pe_nfq.director import Director
 from pe_nfq.engines import load_engine
 from pe_nfq.engines.sip import SipEngine
 from pe_nfq.errors import RegistryError
+from pe_nfq.marks import FALLBACK_SLOTS, Marks
 from pe_nfq.model import (
     Decision,
     Endpoint,
@@ -24,6 +25,7 @@ from pe_nfq.model import (
     Reason,
     Snapshot,
     VirtualService,
+    service_name,
 )
 from pe_nfq.schedulers import load_scheduler
 from pe_nfq.schedulers.buckets import bucket
@@ -360,6 +362,79 @@ def test_nothing_published_is_no_service(bench: Bench) -> None:
     worker = bench.worker()
     assert not worker.director.follow()
     assert worker.decide(udp(CALL)).reason is Reason.NO_SERVICE
+
+
+def marked_services(number: int, ids: Ids) -> Snapshot:
+    """A service of mark 5 for each family, and one of VIP, with a dest each."""
+    made = []
+    for vip, fwmark in ((Endpoint(bytes(4), 0), 5), (Endpoint(bytes(16), 0), 5), (VIP, 0)):
+        name = service_name(vip, fwmark)
+        dests = (RealServer(ids.dest_id(name, "one"), Endpoint(vip.address, 0)),)
+        mask = b"\xff" * len(vip.address)
+        service = VirtualService(ids.service_id(name), vip, dests, mask=mask, fwmark=fwmark)
+        made.append(service)
+    return Snapshot(number, MARK_BASE, 1000, tuple(made))
+
+
+class Marked:
+    """A packet with a mark."""
+
+    def __init__(self, mark: int) -> None:
+        self.mark = mark
+
+    def get_mark(self) -> int:
+        return self.mark
+
+    def get_hw(self) -> bytes | None:
+        return None
+
+
+ELSEWHERE = Endpoint(VIP.address, 9999)
+
+
+@pytest.mark.parametrize("slot", [0, FALLBACK_SLOTS - 1])
+@pytest.mark.parametrize(
+    ("packet", "number"),
+    [
+        (udp(CALL, dst=ELSEWHERE), 0),
+        (udp(CALL, CLIENT6, VIP6), 1),
+        (udp(CALL), 0),
+    ],
+    ids=["any address", "ipv6", "the address of a service"],
+)
+def test_a_service_is_looked_for_by_mark_first(
+    packet: bytes, number: int, slot: int, bench: Bench
+) -> None:
+    """The fallback mark names it, which the rules set (kernel: ip_vs_service_find)."""
+    services_ = publish_services(bench.table, marked_services).services
+    worker = bench.worker()
+    mark = Marks(MARK_BASE).fallback(str(services_[number])) + slot
+    first = worker.director.decide(packet, NOW, Marked(mark))
+    assert (first.outcome, first.dest_id) == ("created", services_[number].dests[0].id)
+    assert worker.told[-1][1]["service"] == services_[number]
+
+
+@pytest.mark.parametrize("mark", [0, 5, Marks(MARK_BASE).fallback(f"udp {VIP}"), 0xFFFFFFFF])
+def test_without_its_mark_a_service_is_looked_for_by_address(mark: int, bench: Bench) -> None:
+    """A mark of another, or the other family's, is none."""
+    services_ = publish_services(bench.table, marked_services).services
+    worker = bench.worker()
+    found = worker.director.decide(udp(CALL), NOW, Marked(mark))
+    assert found.dest_id == services_[2].dests[0].id
+    other_family = Marked(Marks(MARK_BASE).fallback("fwmark 5 ipv6"))
+    for queued in (Marked(mark), other_family):
+        decision = worker.director.decide(udp(CALL, dst=ELSEWHERE), NOW, queued)
+        assert decision.reason is Reason.NO_SERVICE
+
+
+def test_calls_of_one_mark_to_several_addresses_are_one_dialog(bench: Bench) -> None:
+    """The kernel's key holds the mark instead of address and port."""
+    publish_services(bench.table, marked_services)
+    worker = bench.worker()
+    queued = Marked(Marks(MARK_BASE).fallback("fwmark 5"))
+    for dst in (VIP, ELSEWHERE):
+        worker.director.decide(udp(CALL, dst=dst), NOW, queued)
+    assert len(all_templates(bench.table)) == 1
 
 
 def test_without_a_dest_the_datagram_passes(bench: Bench) -> None:

@@ -49,3 +49,21 @@ def test_facts_are_those_that_are_there(payload: bytes, facts: dict[str, str | i
 
 def test_shows_hostile_bytes_escaped() -> None:
     assert SipEngine().show(b"a b\\\x1b\x7f\xe9@x") == r"a b\\\x1b\x7f\xe9@x"
+
+
+@pytest.mark.parametrize(
+    ("payload", "asks"),
+    [
+        (b"INVITE sip:a SIP/2.0\r\n", True),
+        (b"SIP/2.0 200 OK\r\n", False),
+        (b"sip/2.0 481 x\r\n", False),
+        (b"\r\n\r\nSIP/2.0 200 OK\r\n", False),
+        (b"\r\nBYE sip:a SIP/2.0\r\n", True),
+        (b"SIPPING sip:a SIP/2.0\r\n", True),
+    ],
+)
+def test_tells_requests_from_responses(payload: bytes, asks: bool) -> None:
+    """By the start line, behind the keepalives that may precede it; nothing beyond the payload."""
+    packet = b"SIP/" + payload + b"SIP/2.0"
+    assert SipEngine().is_request(packet, 4, 4 + len(payload)) is asks
+    assert SipEngine().is_request(b"\r\nSIP/2.0", 0, 4) is True

@@ -60,7 +60,7 @@ def test_a_line_for_a_new_template() -> None:
         b'{"ts": "2023-11-14T22:13:20.500Z", "event": "template-created", '
         b'"pe_data": "a84b4c76e66710@pc33", "client": "192.0.2.1:5060", "service": null, '
         b'"dest": null, "mark": "0x50600001", "scheduler": null, "worker": "1", '
-        b'"method": "INVITE"}\n'
+        b'"direction": null, "method": "INVITE"}\n'
     )
 
 

@@ -1,0 +1,236 @@
+"""What real servers send keeps the dialog with them: the decision of the other direction.
+
+The service is found by the sender (`pe_nfq.senders`), the template by the
+masked DESTINATION, which is the client, and the Call-ID: the very template
+of the inbound direction. So the answer to a call that a server starts comes
+back to it, and a dialog that the last net placed while no worker lived stays
+where it was placed. Kernel: `ip_vs_sip_conn_out`, `ip_vs_new_conn_out`.
+
+Differences from the kernel:
+
+* A template of another server is taken over by requests only; there a
+  response does it as well. After an outage a server may answer 481 to what
+  was misled to it: that must not drag the dialog along.
+* A server at weight 0 with `expire_quiescent` takes nothing: the next
+  datagram would leave it again.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pe_nfq.cache import TwoGenerations
+from pe_nfq.errors import TableError
+from pe_nfq.events import Emit
+from pe_nfq.flow import Flow, Queued, Served, ends_of, engine_error, pe_data_of, template_prefix
+from pe_nfq.marks import Marks
+from pe_nfq.model import Datagram, Decision, Endpoint, RealServer, Reason
+from pe_nfq.senders import Sender, Senders
+from pe_nfq.template_log import TemplateLog
+from pe_nfq.templates import Outcome, Rules, Settled, Table, Template, template_key
+from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
+
+#: What no template's key begins with: the number of a service is below 2**20.
+_NOT_A_KEY = b"\xff"
+
+
+@dataclass(slots=True)
+class OutFlow:
+    """What the datagrams share that a server sends to one end; in `Flow`'s place on the fast path.
+
+    It is remembered only where its ends alone tell its sender. Then `prefix`
+    leads to cache entries of its own, one a dest and template: they say that
+    the template is at the sender, and the mark of the way out.
+    """
+
+    key: Callable[[bytes, int, int], bytes | Reason]
+    prefix: bytes
+    template_prefix: bytes
+    client: Endpoint
+    sender: Sender
+    remembered: bool
+
+
+def _out_flow(datagram: Datagram, sender: Sender, *, alone: bool) -> OutFlow:
+    service, dests = sender.served.service, sender.dests
+    prefix = template_prefix(service, datagram.dst)
+    return OutFlow(
+        key=sender.served.engine.key,
+        prefix=_cache_prefix(dests[0]) + prefix if dests else b"",
+        template_prefix=prefix,
+        client=datagram.dst,
+        sender=sender,
+        remembered=alone and len(dests) == 1 and datagram.src != service.endpoint,
+    )
+
+
+def _cache_prefix(dest: RealServer) -> bytes:
+    return _NOT_A_KEY + dest.id.to_bytes(4)
+
+
+class Outbound:
+    """Decides what real servers send. The caches are the director's, and may be read directly."""
+
+    def __init__(
+        self,
+        table: Table,
+        emit: Emit,
+        counts: Counter[str],
+        log: TemplateLog,
+        flows: "TwoGenerations[bytes, Flow | OutFlow]",
+        cache: TwoGenerations[bytes, Decision],
+    ) -> None:
+        self._table = table
+        self._cells = table.cells
+        self._emit = emit
+        self._counts = counts
+        self._log = log
+        self._flows = flows
+        self._cache = cache
+        self._senders = Senders((), Marks())
+
+    def load(self, services: list[Served], marks: Marks) -> None:
+        """Decide by these services from now on."""
+        self._senders = Senders(services, marks)
+
+    def flow(self, packet: bytes, datagram: Datagram, queued: Queued, now: int) -> OutFlow | None:
+        """The flow of a datagram, remembered where its ends alone tell; None: no server sent it."""
+        senders = self._senders.of(datagram, queued)
+        flows = [_out_flow(datagram, sender, alone=len(senders) == 1) for sender in senders]
+        if len(flows) > 1:
+            return self._which(flows, packet, datagram, now)
+        for flow in flows:
+            if flow.remembered:
+                self._flows.put(ends_of(datagram), flow)
+            return flow
+        return None
+
+    def _which(self, flows: list[OutFlow], packet: bytes, datagram: Datagram, now: int) -> OutFlow:
+        """Of several services the one in which the dialog is the sender's; else the first."""
+        for flow in flows:
+            pe_data = pe_data_of(flow.sender.served, packet, datagram, self._emit)
+            if isinstance(pe_data, Reason):
+                continue
+            try:
+                template = self._table.match(template_key(flow.template_prefix, pe_data), now)[0]
+            except TableError:  # the decision itself will tell
+                break
+            if template is not None and _sent_by(flow.sender, template) is not None:
+                return flow
+        return flows[0]
+
+    def decide(self, flow: OutFlow, packet: bytes, datagram: Datagram, now: int) -> Decision | None:
+        """The decision for a datagram of a flow. None: the snapshot of `flow` is old."""
+        served = flow.sender.served
+        if not served.service.timeout:
+            return self._passed(flow, Reason.NOT_PERSISTENT)
+        pe_data = pe_data_of(served, packet, datagram, self._emit)
+        if isinstance(pe_data, Reason):
+            self._counts[pe_data.value] += 1
+            return Decision(0, "passed", pe_data)
+        asks = self._asks(served, packet, datagram)
+        payload = packet[datagram.at : datagram.end]
+        try:
+            return self._by_key(flow, pe_data, asks, payload, now)
+        except TableError as error:
+            self._emit("table-error", {"error": str(error)})
+            return self._passed(flow, Reason.TABLE_ERROR)
+
+    def _asks(self, served: Served, packet: bytes, datagram: Datagram) -> bool | None:
+        try:
+            return served.engine.is_request(packet, datagram.at, datagram.end)
+        except Exception as error:
+            engine_error(served, error, self._emit)
+            return None
+
+    def _by_key(
+        self, flow: OutFlow, pe_data: bytes, asks: bool | None, payload: bytes, now: int
+    ) -> Decision | None:
+        """Compare the template with the sender; make or take it, where that is due."""
+        key = template_key(flow.template_prefix, pe_data)
+        match = self._table.match(key, now)
+        template = match.template
+        dest = _sent_by(flow.sender, template)
+        if dest is None:
+            return self._passed(flow, Reason.UNKNOWN_SERVER)
+        rules = flow.sender.served.placement.rules
+        if template is not None and _holds(rules, template):
+            if template.dest_id == dest.id and now < template.refresh_at:
+                return self._matched(flow, key, dest, template, match.epoch)
+            if template.dest_id != dest.id and not asks:
+                return self._passed(flow, Reason.OTHER_SERVER)
+        if asks is None:
+            return self._passed(flow, Reason.NO_KEY)
+        if not rules.is_valid(dest.id):
+            return self._passed(flow, Reason.QUIESCED)
+        long_pe_data = pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
+        settled = self._table.settle(key, now, _for_sender(rules, dest, asks), long_pe_data)
+        return self._settled(flow, key, dest, pe_data, payload, settled, now)
+
+    def _settled(
+        self,
+        flow: OutFlow,
+        key: bytes,
+        dest: RealServer,
+        pe_data: bytes,
+        payload: bytes,
+        settled: Settled,
+        now: int,
+    ) -> Decision | None:
+        if settled.outcome is Outcome.STALE:
+            return None
+        if settled.template is None:
+            return self._passed(flow, Reason.TABLE_FULL)
+        if settled.template.dest_id != dest.id:
+            return self._passed(flow, Reason.OTHER_SERVER)
+        matched = self._matched(flow, key, dest, settled.template, settled.epoch)
+        if settled.outcome is Outcome.MATCHED:
+            return matched
+        facts = {"direction": "outbound"}
+        served = flow.sender.served
+        if settled.outcome is Outcome.MOVED and served.placement.rules.is_valid(settled.old_dest):
+            facts["why"] = f"{dest.endpoint} sent a request"
+        self._log.changed(served, flow.client, settled, pe_data, payload, now, **facts)
+        return replace(matched, outcome=settled.outcome.value)
+
+    def _matched(
+        self, flow: OutFlow, key: bytes, dest: RealServer, template: Template, epoch: int
+    ) -> Decision:
+        """The dialog is its sender's; under an epoch, remembered until its refresh is due."""
+        if not flow.remembered:
+            epoch = 0
+        good_until = template.refresh_at if epoch else 0
+        decision = Decision(flow.sender.mark, "match", None, dest.id, False, good_until, epoch)
+        if epoch:
+            self._cache.put(_cache_prefix(dest) + key, decision)
+        return decision
+
+    def _passed(self, flow: OutFlow, reason: Reason) -> Decision:
+        """It leaves in the service's name all the same, and says nothing of a template."""
+        self._counts[reason.value] += 1
+        return Decision(flow.sender.mark, "passed", reason)
+
+
+def _sent_by(sender: Sender, template: Template | None) -> RealServer | None:
+    """Which dest: the template's, where it is one of several that may have sent it."""
+    if len(sender.dests) == 1:
+        return sender.dests[0]
+    holder = 0 if template is None else template.dest_id
+    return next((dest for dest in sender.dests if dest.id == holder), None)
+
+
+def _holds(rules: Rules, template: Template) -> bool:
+    """As for inbound datagrams: one chosen under a newer snapshot than ours is obeyed."""
+    return template.snapshot > rules.snapshot or rules.is_valid(template.dest_id)
+
+
+def _for_sender(rules: Rules, dest: RealServer, asks: bool) -> Rules:
+    """Rules by which a new template is the sender's, and a request's in any case.
+
+    Kernel: the second argument of `ip_vs_check_template`.
+    """
+    return rules._replace(
+        is_valid=lambda dest_id: rules.is_valid(dest_id) and (dest_id == dest.id or not asks),
+        choose=lambda key, load, state: (dest, state),
+        choose_by_hash=lambda key, load, state: (dest, state),
+    )
