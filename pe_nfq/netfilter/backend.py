@@ -74,11 +74,12 @@ def load(backend: Backend, rules: RuleSet) -> None:
 
 def planned_load(backend: Backend, rules: RuleSet) -> list[Command]:
     """What puts `rules` in place, replies first: no reply of theirs leaves as it is."""
-    returns = RETURNS.load(rules) if _uses_returns(rules) else []
+    returns = RETURNS.load(rules) if uses_returns(rules) else []
     return [*returns, *backend.load(rules)]
 
 
-def _uses_returns(rules: RuleSet) -> bool:
+def uses_returns(rules: RuleSet) -> bool:
+    """Whether a load of `rules` is one of the table for replies as well."""
     # Taking the table away would take a hook down; without a masq server it is emptied.
     return bool(RETURNS.held()) or (bool(rules.returns) and rules.rewrites)
 

@@ -20,11 +20,13 @@ from pe_nfq.control.server import ControlServer
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import EventReader
 from pe_nfq.heartbeat import STANDBY
+from pe_nfq.model import Snapshot
 from pe_nfq.steering import Settings, make_steering
 from pe_nfq.supervisor import watchdog
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
+from pe_nfq.supervisor.rules import Rules
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upkeep import Upkeep
@@ -102,14 +104,15 @@ class Supervisor:
         steering = make_steering(config.steering.value, Settings.of(config))
         self._services = Services(table, thread, steering, self._tell)
         self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
-        follow, learn = self._crew.follow, self._chronicle.learn
-        self._changes = Changes(config, self._services, follow, learn, self._tell)
+        self._rules = Rules(config, self._tell)
+        self._changes = Changes(config, self._services, self._crew.follow, self._learn, self._tell)
         await self._changes.begin()
         await self._crew.start()
         self._spawn(self._upkeep.sweep())
         self._spawn(self._upkeep.free_readers())
         self._spawn(self._services.keep_steering())
         self._spawn(self._changes.follow_kernel())
+        self._spawn(self._rules.keep())
         verbs = Verbs(self._changes, self._services, table, thread, self._tell)
         self._control = ControlServer(config.state_dir, verbs.handlers())
         await self._control.start()
@@ -145,6 +148,10 @@ class Supervisor:
             return
         self._tell("reloaded", services=len(self._changes.desired.services))
 
+    def _learn(self, snapshot: Snapshot) -> None:
+        self._chronicle.learn(snapshot)
+        self._rules.learn(snapshot)
+
     def _worker_died(self) -> None:
         if self._upkeep is not None:
             self._spawn(self._upkeep.after_death())
@@ -177,6 +184,7 @@ def _refuse_to_change(old: Config, new: Config) -> None:
         "standby_queue",
         "steering",
         "vip_local",
+        "outbound",
         "state_dir",
         "mark_base",
         "table_base",
