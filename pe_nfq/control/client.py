@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,10 +10,12 @@ from pe_nfq.control.protocol import MAX_ANSWER, Answer, decode_answer, encode_re
 from pe_nfq.errors import ControlError
 
 #: A daemon that lives takes connections at once; its queue is full only while it is stopped (s).
-CONNECT_LIMIT: Final = 5.0
+CONNECT_LIMIT: Final = 5
 #: Changes are made one at a time, and each may wait seconds for workers to follow (s).
 ANSWER_LIMIT: Final = 60.0
 _CHUNK: Final = 1 << 16
+#: `struct timeval` of socket(7).
+_TIMEVAL: Final = struct.Struct("@ll")
 
 
 def ask(state_dir: Path, verb: str, **facts: Any) -> Answer:
@@ -37,7 +40,8 @@ def ask(state_dir: Path, verb: str, **facts: Any) -> Answer:
 
 def _connect(path: Path) -> socket.socket:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    peer.settimeout(CONNECT_LIMIT)
+    # Python's own timeouts make a socket that does not wait for room in the daemon's queue.
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(CONNECT_LIMIT, 0))
     try:
         peer.connect(str(path))
     except OSError as error:
@@ -59,14 +63,16 @@ def _why_not(path: Path, error: OSError) -> str:
 
 
 def _read_line(peer: socket.socket) -> bytes:
-    chunks: list[bytes] = []
+    chunks = [b""]
     size = 0
-    while chunk := peer.recv(_CHUNK):
+    while not chunks[-1].endswith(b"\n"):
+        chunk = peer.recv(_CHUNK)
+        if not chunk:
+            raise ControlError(
+                "the daemon ended without an answer; list services to see what was done"
+            )
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_ANSWER:
             raise ControlError(f"an answer of more than {MAX_ANSWER} bytes; ask for less at a time")
-    line = b"".join(chunks)
-    if not line.endswith(b"\n"):
-        raise ControlError("the daemon ended without an answer; list services to see what was done")
-    return line
+    return b"".join(chunks)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pe_nfq.errors import ControlError
+from pe_nfq.escape import show_text
 
 VERSION: Final = 1
 #: In the state directory.
@@ -31,6 +32,11 @@ class Request(NamedTuple):
 
     verb: str
     facts: Mapping[str, Any]
+
+
+def refusal(why: str) -> Answer:
+    """A command that was not carried out, told as all errors are."""
+    return Answer(REFUSED, err=f"pe-nfq: {show_text(why)}\n")
 
 
 def socket_path(state_dir: Path) -> Path:
@@ -59,8 +65,9 @@ def encode_answer(answer: Answer) -> bytes:
     """A line; what would be too long becomes a refusal."""
     line = _line({"version": VERSION, **answer._asdict()})
     if len(line) > MAX_ANSWER:
-        why = f"the answer is longer than {MAX_ANSWER} bytes; ask for less at a time\n"
-        return encode_answer(Answer(REFUSED, err=why))
+        return encode_answer(
+            refusal(f"the answer is longer than {MAX_ANSWER} bytes; ask for less at a time")
+        )
     return line
 
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from pe_nfq.control.protocol import (
     MAX_REQUEST,
-    REFUSED,
     Answer,
     decode_request,
     encode_answer,
+    refusal,
     socket_path,
 )
 from pe_nfq.errors import ControlError
@@ -30,6 +30,7 @@ MAX_PEERS: Final = 64
 REQUEST_LIMIT: Final = 5.0
 #: A client waits for its answer; one that does not read it is gone or stopped (s).
 ANSWER_LIMIT: Final = 5.0
+_STRANGER: Final = "only root and the daemon's own user may give commands"
 _BUSY: Final = f"busy with {MAX_PEERS} other commands; try again"
 _CHUNK: Final = 1 << 16
 #: `struct ucred` of unix(7): pid, uid, gid.
@@ -68,11 +69,11 @@ class ControlServer:
         try:
             # A peer that leaves early, or never reads, is not worth a line.
             with contextlib.suppress(OSError, TimeoutError):
-                if not _is_allowed(writer):
-                    return
-                if self._peers > MAX_PEERS:
+                turned_away = _STRANGER if not _is_allowed(writer) else ""
+                turned_away = turned_away or (_BUSY if self._peers > MAX_PEERS else "")
+                if turned_away:
                     # Not waited for: whoever floods us gets no descriptor to hold.
-                    writer.write(encode_answer(_refusal(_BUSY)))
+                    writer.write(encode_answer(refusal(turned_away)))
                     return
                 writer.write(encode_answer(await self._answer(reader)))
                 async with asyncio.timeout(ANSWER_LIMIT):
@@ -87,17 +88,17 @@ class ControlServer:
                 line = await reader.readuntil()
             request = decode_request(line)
         except TimeoutError:
-            return _refusal(f"no whole request within {REQUEST_LIMIT:.0f} s")
+            return refusal(f"no whole request within {REQUEST_LIMIT:.0f} s")
         except asyncio.LimitOverrunError:
-            return _refusal(f"the request is longer than {MAX_REQUEST} bytes")
+            return refusal(f"the request is longer than {MAX_REQUEST} bytes")
         except asyncio.IncompleteReadError:
-            return _refusal("the request ended before its line did")
+            return refusal("the request ended before its line did")
         except ControlError as error:
-            return _refusal(str(error))
+            return refusal(str(error))
         handler = self._handlers.get(request.verb)
         if handler is None:
             known = ", ".join(self._handlers)
-            return _refusal(f"the daemon does not know {request.verb!r:.40}, only: {known}")
+            return refusal(f"the daemon does not know {request.verb[:40]!r}, only: {known}")
         return await handler(request.facts)
 
 
@@ -110,10 +111,6 @@ async def _finish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.write_eof()
     while await reader.read(_CHUNK):
         pass
-
-
-def _refusal(why: str) -> Answer:
-    return Answer(REFUSED, err=f"{why}\n")
 
 
 def _is_allowed(writer: asyncio.StreamWriter) -> bool:

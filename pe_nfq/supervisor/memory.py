@@ -57,6 +57,7 @@ def remember(state_dir: Path, desired: Desired) -> None:
     head = {"version": VERSION, "boot": _BOOT_ID.read_text().strip(), "digest": _digest(body)}
     new = path.with_suffix(".new")
     try:
+        new.touch(0o600)
         # Not synced: a machine that goes down is another boot.
         new.write_text(f"{json.dumps(head)}\n{body}\n", encoding="ascii")
         new.replace(path)

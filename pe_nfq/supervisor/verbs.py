@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from pe_nfq.adm import Result, View, execute
-from pe_nfq.control.protocol import REFUSED, Answer
+from pe_nfq.control.protocol import Answer, refusal
 from pe_nfq.control.server import Handler
 from pe_nfq.errors import PeNfqError
 from pe_nfq.supervisor.changes import Changes
@@ -40,10 +40,10 @@ class Verbs:
         try:
             return await verb(self, facts)
         except PeNfqError as error:
-            return Answer(REFUSED, err=f"{error}\n")
+            return refusal(str(error))
         except Exception as error:  # a defect of one command ends no daemon
             self._tell("control-error", verb=name, error=repr(error))
-            return Answer(REFUSED, err=f"{name} failed: {error!r:.200}\n")
+            return refusal(f"{name} failed: {error!r}")
 
     async def adm(self, facts: Mapping[str, Any]) -> Answer:
         """A command line of `pe-nfq adm`: ``argv`` (without the command) and ``stdin``."""
@@ -51,7 +51,7 @@ class Verbs:
             case {"argv": list(argv), "stdin": str(stdin)} if _are_words(argv):
                 pass
             case _:
-                return Answer(REFUSED, err="adm takes argv, an array of strings, and stdin\n")
+                return refusal("adm takes argv, an array of strings, and stdin, a string")
         result = Result()
 
         async def decide(desired: Desired) -> Specs | None:
