@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from tests.guest.kinds import UML, Kind, leashed
 from tests.guest.machine import EVENTS, GuestError, Machine
+from tests.lab.daemon import command_line
 from tests.lab.waiting import wait_until
 
 TEST = "tests/vm/test_guest.py::test_x[uml]"
@@ -79,8 +79,8 @@ def test_a_guest_ends_with_the_pytest_that_started_it(tmp_path: Path) -> None:
 
 def running(directory: Path) -> list[int]:
     """The processes whose command names a directory."""
-    listing = subprocess.check_output(["ps", "-ww", "-eo", "pid,args"], text=True)
-    return [int(pid) for pid in re.findall(rf"(?m)^ *(\d+) .*{directory}", listing)]
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if str(directory) in command_line(pid)]
 
 
 _STANDING_GUEST = """

@@ -15,6 +15,8 @@ ROOT: Final = Path(__file__).parents[2]
 _HERE: Final = Path(__file__).parent
 #: A test's own time on this machine; a guest has so many times more. Seconds.
 _TEST_LIMIT: Final = 120
+#: Of both kinds, to run and for the tests inside.
+_COMMANDS: Final = ("busybox", "setpriv", "unshare", "ipvsadm", "keepalived")
 _UML_MODULES: Final = Path("/usr/lib/uml/modules")
 _BOOT: Final = Path("/boot")
 _MODULES: Final = Path("/lib/modules")
@@ -47,22 +49,13 @@ def leashed(*command: str) -> list[str]:
 
     It ends with who started it, however that ends.
     """
-    return [
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        "unshare",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        *command,
-    ]
+    unshare = ("unshare", "--pid", "--fork", "--kill-child")
+    return ["setpriv", "--pdeathsig", "KILL", *unshare, *command]
 
 
 @functools.cache
 def _uml_missing() -> str | None:
-    needed = ("linux.uml", "setpriv", "unshare", "ipvsadm", "keepalived")
-    absent = _absent(*needed)
+    absent = _absent("linux.uml", *_COMMANDS)
     if not any(_UML_MODULES.glob("*/modules.dep")):
         absent.append(str(_UML_MODULES))
     return _missing("uml", absent)
@@ -79,8 +72,7 @@ def _uml_command(directory: Path) -> list[str]:
 
 @functools.cache
 def _qemu_missing() -> str | None:
-    needed = ("qemu-system-x86_64", "busybox", "kmod", "setpriv", "unshare", "ipvsadm")
-    absent = _absent(*needed)
+    absent = _absent("qemu-system-x86_64", "kmod", *_COMMANDS)
     if not _VNG.exists():
         absent.append(f"{_VNG} (virtme-ng)")
     if _newest_kernel() is None:
