@@ -20,7 +20,10 @@ REFUSED: Final = 255
 
 
 class Answer(NamedTuple):
-    """What a command ends with: its exit status and both outputs."""
+    """What a command ends with: its exit status and both outputs.
+
+    Lines of `err` are without the program's name, which the client puts before them.
+    """
 
     status: int = 0
     out: str = ""
@@ -35,8 +38,8 @@ class Request(NamedTuple):
 
 
 def refusal(why: str) -> Answer:
-    """A command that was not carried out, told as all errors are."""
-    return Answer(REFUSED, err=f"pe-nfq: {show_text(why)}\n")
+    """A command that was not carried out."""
+    return Answer(REFUSED, err=f"{show_text(why)}\n")
 
 
 def socket_path(state_dir: Path) -> Path:

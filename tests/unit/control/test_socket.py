@@ -23,7 +23,7 @@ from pe_nfq.control.server import MAX_PEERS, ControlServer
 from pe_nfq.errors import ControlError
 
 NOT_RUNNING = r"the daemon is not running \(nobody listens at /.*\): start pe-nfq run"
-STRANGER = "pe-nfq: only root and the daemon's own user may give commands\n"
+STRANGER = "only root and the daemon's own user may give commands\n"
 
 
 async def echo(facts: Mapping[str, Any]) -> Answer:
@@ -265,7 +265,7 @@ def test_too_many_peers_are_told_to_come_again(daemon: Daemon, tmp_path: Path) -
         for release in daemon.waiting:
             release()
         assert {answer.result() for answer in waiting} == {Answer(0, "released")}
-    assert refused == Answer(REFUSED, "", "pe-nfq: busy with 64 other commands; try again\n")
+    assert refused == Answer(REFUSED, "", "busy with 64 other commands; try again\n")
     until(lambda: daemon.server._peers == 0)
     assert ask(tmp_path, "echo", argv=["x"]).out == "x"
 

@@ -3,16 +3,18 @@
 import ipaddress
 import random
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import scapy.all as scapy
 
 from tests.lab import pcap
 from tests.lab.pcap import Seen
 
 _IPV4 = ("192.0.2.11", "203.0.113.10")
 _IPV6 = ("2001:db8::11", "2001:db8:5060::10")
-_FILE_HEADER = struct.pack("=IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+_ETHERNET, _RAW, _LINUX_SLL = 1, 101, 113
 
 
 def _udp(payload: bytes) -> bytes:
@@ -38,9 +40,15 @@ def _ipv6_fragment(body: bytes, at: int, more: bool) -> bytes:
     return _ipv6(struct.pack("!BBHI", 17, 0, at | more, 7) + body, protocol=44)
 
 
-def _capture(tmp_path: Path, frames: list[bytes], cut: int = 0) -> list[Seen]:
+def _file_header(link: int) -> bytes:
+    return struct.pack("=IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link)
+
+
+def _capture(
+    tmp_path: Path, frames: list[bytes], cut: int = 0, link: int = _ETHERNET
+) -> list[Seen]:
     records = [struct.pack("=IIII", 3, 500000, len(f), len(f)) + f for f in frames]
-    data = _FILE_HEADER + b"".join(records)
+    data = _file_header(link) + b"".join(records)
     path = tmp_path / "x.pcap"
     path.write_bytes(data[: len(data) - cut])
     return pcap.read(path)
@@ -100,3 +108,39 @@ def test_a_record_that_is_being_written_is_left_out(tmp_path: Path) -> None:
 def test_the_call_id_of_a_message(message: bytes, call_id: bytes | None) -> None:
     """The header in its long and its compact form; none in a keepalive."""
     assert Seen(0.0, "", "", message).call_id == call_id
+
+
+@pytest.mark.parametrize("frame", [_ipv4, _ipv6])
+def test_tunnels_have_frames_of_their_own(frame: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """IP at once, or behind a header that ends in the ethertype."""
+    ethernet = frame(_udp(b"hello"))
+    seen = _capture(tmp_path, [ethernet])
+
+    assert [datagram.payload for datagram in seen] == [b"hello"]
+    assert _capture(tmp_path, [ethernet[14:]], link=_RAW) == seen
+    assert _capture(tmp_path, [b"\0" * 2 + ethernet], link=_LINUX_SLL) == seen
+
+
+@pytest.mark.parametrize("payload", [b"even", b"odd", b""])
+@pytest.mark.parametrize(("frame", "hosts"), [(_ipv4, _IPV4), (_ipv6, _IPV6)])
+def test_damaged_datagrams_are_found(
+    frame: Callable[[bytes], bytes], hosts: tuple[str, str], payload: bytes, tmp_path: Path
+) -> None:
+    """By the checksum that scapy computes; one bit more or less is too much."""
+    ip = scapy.IP if frame is _ipv4 else scapy.IPv6
+    packet = ip(src=hosts[0], dst=hosts[1]) / scapy.UDP(sport=5060, dport=5061) / payload
+    good = bytes(ip(bytes(packet))[scapy.UDP])
+    bad = bytearray(good)
+    bad[0] ^= 1
+    _capture(tmp_path, [frame(good), frame(bytes(bad)), frame(good)])
+
+    assert len(pcap.read(tmp_path / "x.pcap")) == 3
+    [found] = pcap.damaged(tmp_path / "x.pcap")
+    assert found.src.endswith(f":{5060 ^ 0x100}")
+
+
+def test_only_ipv4_may_leave_out_the_checksum(tmp_path: Path) -> None:
+    """RFC 768 and RFC 8200 section 8.1."""
+    _capture(tmp_path, [_ipv4(_udp(b"hello")), _ipv6(_udp(b"hello"))])
+
+    assert [seen.src for seen in pcap.damaged(tmp_path / "x.pcap")] == ["[2001:db8::11]:5060"]

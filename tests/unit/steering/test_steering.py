@@ -27,8 +27,8 @@ def test_marks_only_changes_nothing() -> None:
 
 def test_an_unknown_steering_is_refused() -> None:
     """With what there is."""
-    with pytest.raises(SteeringError, match="route and mark are supported"):
-        make_steering("ipvs", Settings())
+    with pytest.raises(SteeringError, match="ipvs, route and mark are supported"):
+        make_steering("tproxy", Settings())
 
 
 def test_settings_have_the_defaults_of_the_configuration() -> None:

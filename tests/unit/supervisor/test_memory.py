@@ -101,12 +101,15 @@ def test_a_file_that_is_cut_anywhere_is_refused(tmp_path: Path) -> None:
     path = tmp_path / memory.NAME
     whole = path.read_bytes()
     spoilt = [whole[:size] for size in range(len(whole) - 1)]
-    for at in range(len(whole) - 1):
-        spoilt.append(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    spoilt += [flipped(whole, at) for at in range(len(whole) - 1)]
     for data in spoilt:
         path.write_bytes(data)
         with pytest.raises(ForeignError):
             recall(tmp_path, FILE)
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 @pytest.mark.parametrize(
