@@ -49,13 +49,19 @@ class Ipvs:
 
     def counters(self) -> dict[str, dict[str, Counters]]:
         """Service (``UDP VIP:PORT``, ``FWM MARK``) -> dest -> its counters; "" is the service."""
-        services: dict[str, dict[str, Counters]] = {}
-        service = ""
-        for line in self.adm("-Ln", "--stats", "--exact").splitlines():
-            words = line.split()
-            if words[:1] == ["->"] and words[1:2] != ["RemoteAddress:Port"]:
-                services[service][words[1]] = Counters(*map(int, words[-5:]))
-            elif words[:1] in (["UDP"], ["TCP"], ["FWM"]):
-                service = f"{words[0]} {words[1]}"
-                services[service] = {"": Counters(*map(int, words[-5:]))}
-        return services
+        return parse(self.adm("-Ln", "--stats", "--exact"))
+
+
+def parse(listing: str) -> dict[str, dict[str, Counters]]:
+    """Read what `ipvsadm -Ln --stats --exact` prints, as `Ipvs.counters` gives it."""
+    services: dict[str, dict[str, Counters]] = {}
+    service = ""
+    for line in listing.splitlines()[3:]:
+        words = line.split()
+        counters = Counters(*map(int, words[-5:]))
+        if words[0] == "->":
+            services[service][words[1]] = counters
+        else:
+            service = f"{words[0]} {words[1]}"
+            services[service] = {"": counters}
+    return services
