@@ -30,6 +30,8 @@ class Returns:
         """Servers listen on `port`."""
         self.lab = Lab(family=family, servers=servers, method="masq", offload=False)
         self.port = port
+        #: Where the servers of the second service listen.
+        self.second_port = port
 
     def __enter__(self) -> Self:
         self.lab.__enter__()
@@ -55,10 +57,10 @@ class Returns:
     def configure(self, count: int) -> None:
         """Write the file, with the first `count` servers behind both services."""
         lines = ['steering = "ipvs"', f'state_dir = "{self.lab.directory}/none"']
-        for service in (self.first, self.second):
+        for service, port in ((self.first, self.port), (self.second, self.second_port)):
             lines += ["[[service]]", f'address = "{endpoint(*service)}"']
             for server in self.lab.servers[:count]:
-                address = endpoint(server.address, self.port)
+                address = endpoint(server.address, port)
                 lines += ["[[service.server]]", f'address = "{address}"', 'method = "masq"']
         self.config.write_text("\n".join(lines) + "\n")
 

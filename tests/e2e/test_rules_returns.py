@@ -91,6 +91,16 @@ def test_servers_may_listen_on_another_port(family: Family) -> None:
         assert returns.answer(REPLY, dst_port=40000) == returns.first
 
 
+def test_two_servers_on_one_host_are_told_by_their_ports(returns: Returns) -> None:
+    """Each answers in the name of its own service."""
+    returns.second_port = 5090
+    returns.configure(1)
+    returns.rules("load")
+
+    assert returns.answer(REPLY, dst_port=40000) == returns.first
+    assert returns.answer(REPLY, dst_port=40000, src_port=5090) == returns.second
+
+
 def test_conntrack_neither_tracks_nor_translates_what_is_rewritten(returns: Returns) -> None:
     """A director that masquerades what its servers send: not SIP any more."""
     tool = "iptables-nft" if returns.lab.family == 4 else "ip6tables-nft"
