@@ -1,6 +1,7 @@
 """Steering by IPVS: a fwmark service of the kernel's for every mark, kept as it should be."""
 
 import errno
+import ipaddress
 import threading
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -167,7 +168,7 @@ def _rows(service: KernelService) -> Iterable[Steered]:
             service.family,
             service.fwmark,
             0,
-            str(dest),
+            str(dest) if dest.port else str(ipaddress.ip_address(dest.address)),
             "",
             dest.method.value,
             dest.weight,
