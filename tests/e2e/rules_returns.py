@@ -77,7 +77,13 @@ class Returns:
         self.lab.director.run([tool, *rule.split()])
 
     def answer(
-        self, payload: bytes, *, server: int = 0, src_port: int = 0, dst_port: int = SIP_PORT
+        self,
+        payload: bytes,
+        *,
+        server: int = 0,
+        source: str = "",
+        src_port: int = 0,
+        dst_port: int = SIP_PORT,
     ) -> tuple[str, int]:
         """Send a datagram from a server to the client; the source that it has there.
 
@@ -86,13 +92,13 @@ class Returns:
         node = self.lab.servers[server]
         with (
             self.lab.client.socket(self.lab.client.address, dst_port) as client,
-            node.socket(node.address, src_port or self.port) as sender,
+            node.socket(source or node.address, src_port or self.port) as sender,
         ):
             client.settimeout(_TIMEOUT)
             sender.sendto(payload, (self.lab.client.address, dst_port))
-            received, source = client.recvfrom(65535)
+            received, address = client.recvfrom(65535)
         assert received == payload
-        return source[0], source[1]
+        return address[0], address[1]
 
     def probe(self, server: int, port: int) -> socket.socket:
         """A datagram from the client to a server's own address, and the socket that sent it."""
