@@ -24,9 +24,12 @@ from pe_nfq.escape import show_text
 VERBS: Final = {
     "run": ("pe_nfq.cli.run", "steer SIP datagrams: run the daemon in the foreground"),
     "list": ("pe_nfq.cli.listing", "show services, real servers and templates"),
+    "adm": ("pe_nfq.cli.adm", "change and list services in ipvsadm's words"),
+    "check": ("pe_nfq.cli.check", "inspect this director: what is wrong, and what to do"),
     "explain": ("pe_nfq.cli.explain", "say what would happen to the datagrams of a capture"),
     "rules": ("pe_nfq.cli.rules", "load, show, check and unload the netfilter rules"),
     "steering": ("pe_nfq.cli.steering", "show and clear what steering made in the kernel"),
+    "withdraw": ("pe_nfq.cli.withdraw", "take pe-nfq off this director, without a loss"),
 }
 
 _ERROR: Final = 2

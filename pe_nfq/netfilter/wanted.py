@@ -1,6 +1,5 @@
 """Which rules a configuration asks for, and for which services: those in force, or the file's."""
 
-import fcntl
 from collections.abc import Iterable
 from typing import Final
 
@@ -8,6 +7,7 @@ from pe_nfq.config import Config, ServiceSpec, Steering
 from pe_nfq.errors import TableError
 from pe_nfq.model import VirtualService
 from pe_nfq.netfilter.ruleset import Kind, RuleSet, Service
+from pe_nfq.supervisor_lock import holder
 from pe_nfq.templates import Table
 
 KINDS: Final = {
@@ -40,14 +40,7 @@ def rules_now(config: Config) -> RuleSet:
 
 def is_running(config: Config) -> bool:
     """Whether a supervisor serves this state directory: it holds the lock for as long."""
-    try:
-        with (config.state_dir / "supervisor.lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return holder(config.state_dir) is not None
 
 
 def _rules(config: Config, services: Iterable[Service]) -> RuleSet:

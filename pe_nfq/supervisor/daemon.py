@@ -6,7 +6,6 @@ and the next supervisor finds them, the table and the steering as they are.
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -14,7 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Final
 
-from pe_nfq import __version__
+from pe_nfq import __version__, supervisor_lock
 from pe_nfq.config import Config, Steering, load, warnings
 from pe_nfq.control.server import ControlServer
 from pe_nfq.errors import PeNfqError
@@ -60,7 +59,7 @@ class Supervisor:
         Raises PeNfqError when it cannot start, or cannot go on: workers then serve
         without it, as after any death of it.
         """
-        lock = _lock(self._config.state_dir)
+        lock = supervisor_lock.take(self._config.state_dir)
         try:
             with _steer_alone(self._config.steering):
                 try:
@@ -210,24 +209,3 @@ def _steer_alone(steering: Steering) -> contextlib.AbstractContextManager[object
         lock.close()
         raise PeNfqError(f"another pe-nfq run steers on this director; {_STOP_IT}") from None
     return lock
-
-
-def _lock(state_dir: Path) -> int:
-    """Be the only supervisor of a state directory; the lock's descriptor. Raises PeNfqError."""
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(state_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise PeNfqError(f"cannot use state_dir {state_dir}: {error.strerror}") from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.read(fd, 20).decode()
-        os.close(fd)
-        raise PeNfqError(f"{state_dir}: supervisor {pid} runs here; {_STOP_IT}") from None
-    try:
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode())
-    except OSError as error:
-        raise PeNfqError(f"cannot write in state_dir {state_dir}: {error.strerror}") from None
-    return fd
