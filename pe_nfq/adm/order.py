@@ -3,6 +3,8 @@
 They subtract unsigned numbers and look at the sign, so addresses that are
 more than half of all addresses apart come in the other order: 203.0.113.10
 before 10.0.0.1. A listing that is compared with ipvsadm's needs the same.
+(Of three addresses a third of all apart each comes before the next, in a
+ring: then no order is right, and ipvsadm's depends on the kernel's.)
 """
 
 import struct

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Final, NamedTuple
 
-from pe_nfq.adm.errors import WRONG, AdmError
+from pe_nfq.adm.errors import REFUSED, WRONG, AdmError
 from pe_nfq.config.addresses import unfit_as_host
 from pe_nfq.config.persistence import MAX_TIMEOUT
 from pe_nfq.escape import show_text
@@ -77,7 +77,7 @@ def parse_fwmark(text: str) -> int:
 def parse_address(text: str) -> Address:
     """``192.0.2.1``, ``192.0.2.1:5060``, ``2001:db8::1``, ``[2001:db8::1]:5060``.
 
-    Raises AdmError.
+    Raises AdmError, REFUSED for what no single host has: the kernel refuses it, as a server's.
     """
     if found := _IPV4.fullmatch(text):
         host, port = found.groups()
@@ -91,7 +91,7 @@ def parse_address(text: str) -> Address:
     except ValueError:
         raise _no_address(text) from None
     if kind := unfit_as_host(address):
-        raise AdmError(WRONG, f"{show_text(text)} is {kind}; give the address of one host")
+        raise AdmError(REFUSED, f"{show_text(text)} is {kind}; give the address of one host")
     return Address(address.packed, None if port is None else _port(port, text))
 
 
