@@ -31,7 +31,7 @@ class Kind:
 
     name: str
     slowness: int
-    #: Seconds until its pytest has started; several times what was measured on two busy cores.
+    #: Seconds until its pytest has started: 5 and 46, 6 and 200 with four others on each core.
     boot_limit: float
     #: Why it cannot be started here, in one line; None where it can.
     missing: Callable[[], str | None]
@@ -118,7 +118,7 @@ def _missing(name: str, absent: list[str]) -> str | None:
 
 
 #: User-mode Linux, Debian's: IPVS with the SIP engine and NFQUEUE, no nft tables, one CPU.
-UML: Final = Kind("uml", 3, 60, _uml_missing, _uml_command)
+UML: Final = Kind("uml", 3, 120, _uml_missing, _uml_command)
 #: Debian's stock kernel on an emulated PC: everything, two CPUs.
-QEMU: Final = Kind("qemu", 8, 300, _qemu_missing, _qemu_command)
+QEMU: Final = Kind("qemu", 8, 900, _qemu_missing, _qemu_command)
 KINDS: Final = {kind.name: kind for kind in (UML, QEMU)}

@@ -21,6 +21,9 @@ from tests.guest.kinds import ROOT, Kind
 TESTS: Final = "tests"
 EVENTS: Final = "events.jsonl"
 CONSOLE: Final = "console.log"
+#: The pid of a host whose guest is not over.
+_HOST: Final = "host"
+_PREFIX: Final = "pe-nfq"
 #: Environment of the pytest inside.
 KIND_VARIABLE: Final = "PE_NFQ_GUEST"
 DIRECTORY_VARIABLE: Final = "PE_NFQ_GUEST_DIRECTORY"
@@ -54,7 +57,9 @@ class Machine:
 
     def __init__(self, kind: Kind, nodeids: Sequence[str], options: Iterable[str]) -> None:
         self.kind = kind
-        self.directory = Path(tempfile.mkdtemp(prefix=f"pe-nfq-{kind.name}-"))
+        _remove_dead()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}-{kind.name}-"))
+        (self.directory / _HOST).write_text(str(os.getpid()))
         self._console = self.directory / CONSOLE
         self._events = self.directory / EVENTS
         self._read = 0
@@ -157,7 +162,16 @@ class Machine:
                 for pid in children.read_text().split():
                     os.kill(int(pid), signal.SIGKILL)
             time.sleep(_POLL)
+        (self.directory / _HOST).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove what it wrote."""
+        """Remove what it wrote, once it has ended."""
         shutil.rmtree(self.directory)
+
+
+def _remove_dead() -> None:
+    """Remove what guests left whose hosts were killed; what a failed test left is kept."""
+    for host in Path(tempfile.gettempdir()).glob(f"{_PREFIX}-*/{_HOST}"):
+        with contextlib.suppress(FileNotFoundError):  # another one's host may end it just now
+            if not Path("/proc", host.read_text()).exists():
+                shutil.rmtree(host.parent)
