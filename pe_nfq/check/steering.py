@@ -7,8 +7,8 @@ from typing import Final
 
 from pe_nfq.check.items import Item, fail, ok, warn
 from pe_nfq.check.subject import Subject
+from pe_nfq.errors import SteeringError
 from pe_nfq.ipvs.kernel import is_loaded
-from pe_nfq.marks import Marks
 from pe_nfq.model import Snapshot
 from pe_nfq.steering import Report, Settings, make_steering
 from pe_nfq.steering.ipvs_plan import is_ours
@@ -24,7 +24,7 @@ def check(subject: Subject) -> Iterator[Item]:
     if subject.over_ipvs and not is_loaded():
         return
     if subject.in_force is None:
-        yield from _squatters(subject)
+        yield from _before_the_start(subject)
         return
     report = _wanted(subject, subject.in_force)
     missing = [change for change in report.changes if not _TOO_MUCH & set(change.split())]
@@ -51,11 +51,17 @@ def _wanted(subject: Subject, snapshot: Snapshot) -> Report:
         return steering.plan_changes(snapshot)
 
 
-def _squatters(subject: Subject) -> Iterator[Item]:
-    """Services of marks in our block, before we have run: a daemon would remove them."""
+def _before_the_start(subject: Subject) -> Iterator[Item]:
+    """What is in the way of it."""
+    if not subject.over_ipvs:
+        try:
+            _wanted(subject, subject.snapshot)
+        except SteeringError as error:
+            yield fail("steering", str(error), f"edit {subject.file}")
+        return
     base = subject.config.mark_base
-    found = [service for service in subject.kernel if is_ours(service, base)]
-    for service in found:
-        what = f"IPVS has a service ({service}), and pe-nfq run would remove it as its own"
-        remedy = f"{subject.command('steering clear')}  # if it is an earlier run's; else another "
-        yield warn("marks", what, f"{remedy}mark_base: marks from {Marks(base).base:#x} are ours")
+    for service in subject.kernel:
+        if is_ours(service, base):
+            what = f"IPVS has a service ({service}), and pe-nfq run would remove it as its own"
+            remedy = f"{subject.command('steering clear')}  # if an earlier run left it; else say "
+            yield warn("marks", what, f"{remedy}another mark_base than {base:#x}")
