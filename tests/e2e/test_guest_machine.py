@@ -54,7 +54,8 @@ def test_a_guest_that_ends_early_is_told_with_its_last_words() -> None:
 
 def test_a_silent_guest_is_ended() -> None:
     """Nothing of it runs afterwards, not even what it started."""
-    machine = Machine(kind("sleep 1000 & wait", boot_limit=0.5), [TEST], [])
+    stray = "(setsid bash -c 'sleep 1000; :' stray $1 &)"
+    machine = Machine(kind(f"{stray}; sleep 1000; :", boot_limit=0.5), [TEST], [])
 
     with pytest.raises(GuestError, match=r"was silent for 0\.5 s"):
         machine.wait_for_boot()
