@@ -134,7 +134,13 @@ def carry(state: bytes, old: VirtualService, new: VirtualService) -> bytes:
 
 
 def _changed(inner: bytes, old: VirtualService, new: VirtualService) -> bytes:
-    """The scheduler's own state; it begins anew where a third party's raises."""
+    """The scheduler's own state; it begins anew where a third party's raises.
+
+    And where there was no dest: what is added at once then, is in the kernel added one by
+    one, as to a new service, and not there before the scheduler, as `init_service` has it.
+    """
+    if not old.dests:
+        return b""
     with contextlib.suppress(Exception):
         scheduler = load_scheduler(new.scheduler)
         if new.scheduler == old.scheduler:

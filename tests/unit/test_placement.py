@@ -168,6 +168,16 @@ def test_a_scheduler_that_takes_over_knows_the_dests() -> None:
     assert of.claims(4) == [2, 2, 2, 1]
 
 
+@pytest.mark.parametrize("scheduler", ["wrr", "rr"])
+def test_dests_of_a_service_that_had_none_come_as_to_a_new_one(scheduler: str) -> None:
+    """In wrr's last round, and not at its top, also where the scheduler comes with them."""
+    fresh = Service(dest(1, 3), dest(2, 1), scheduler="wrr")
+    changed = Service(scheduler=scheduler)
+    changed.change(dest(1, 3), dest(2, 1), scheduler="wrr")
+
+    assert changed.claims(6) == fresh.claims(6) == [1, 2, 1, 1, 1, 2]
+
+
 def test_a_scheduler_gets_the_ends_of_the_datagram() -> None:
     """Source hashing takes the client's own address, whatever the mask leaves of it in the key."""
     of = Service(dest(1), dest(2), scheduler="sh", mask=bytes(4))
