@@ -10,10 +10,10 @@ import socket
 import struct
 import time
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Final, NamedTuple
 
 _ETH_P_ARP: Final = 0x0806
+_ETHER: Final = 1  # ARPHRD_ETHER
 _BROADCAST: Final = b"\xff" * 6
 #: hardware and protocol type, lengths, operation, sender's and target's link and IP addresses
 _ARP: Final = struct.Struct("!HHBBH6s4s6s4s")
@@ -34,11 +34,11 @@ class Answer(NamedTuple):
 
 def others(addresses: Collection[bytes], device: str) -> tuple[Answer, ...]:
     """Who, but this machine, answers on `device` for IPv4 addresses. Raises OSError."""
-    own = _link_address(device)
-    if own is None:
-        return ()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)) as sock:
         sock.bind((device, _ETH_P_ARP))
+        *_, kind, own = sock.getsockname()
+        if kind != _ETHER:
+            return ()  # a tunnel or the like, which needs no ARP
         for address in addresses:
             sock.send(probe(own, address))
         found: dict[Answer, None] = {}
@@ -63,16 +63,6 @@ def claim(frame: bytes) -> Answer | None:
         return None
     *_, operation, link, sender, _, _ = _ARP.unpack_from(frame, _ETHERNET.size)
     return Answer(sender, link.hex(":")) if operation == _REPLY else None
-
-
-def _link_address(device: str) -> bytes | None:
-    """None where there is no such device, or one that needs no ARP."""
-    try:
-        text = Path(f"/sys/class/net/{device}/address").read_text().strip()
-        address = bytes.fromhex(text.replace(":", ""))
-    except (OSError, ValueError):
-        return None
-    return address if len(address) == 6 and any(address) else None
 
 
 def _frames(sock: socket.socket) -> Iterator[bytes]:
