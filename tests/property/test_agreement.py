@@ -10,15 +10,18 @@ worker that needs it has then not got its datagram yet. At each step the
 process may also be killed, or stand still for some time.
 
 Stated window. Let D1 and D2 be datagrams of one key, D1 decided to dest A
-before D2 arrived, no third decided in between, and D2 decided to B != A. Then
-between D1's arrival and D2's decision
+before D2 arrived, no third decided in between, and D2 decided to B != A. What
+a real server sends is decided to it, unless it leaves the template alone (a
+response of another server than the template's). Then between D1's arrival and
+D2's decision
 
 * A was not valid at some moment (not in the newest committed snapshot, or at
   weight 0 with `expire_quiescent`), or
 * A was purged, or
 * one whole timeout had passed since the key's last datagram, or
+* a request that B sent was in a worker's hands: it takes the template, or
 * D1 was placed without a record (the table was full) and a dest was added,
-  removed or re-weighted.
+  removed or re-weighted, or anything that B sent was in a worker's hands.
 
 Only datagrams that are in a worker's hands at the same moment may differ
 without such a cause. The assumption: no worker sits on a clock reading for
@@ -43,13 +46,14 @@ from hypothesis.stateful import (
 )
 
 from pe_nfq.director import Director
-from pe_nfq.model import Decision, RealServer, Reason, Snapshot, VirtualService
+from pe_nfq.marks import Marks
+from pe_nfq.model import Decision, Method, RealServer, Reason, Snapshot, VirtualService
 from pe_nfq.templates import Ids, Settled, Table
 from pe_nfq.templates.layout import CLOCK_SLACK, deadline
 from pe_nfq.templates.publish import touch
 from pe_nfq.templates.table import Match
 from pe_nfq.templates.upkeep import purge, sweep
-from tests.packets import sip, udp
+from tests.packets import CLIENT, sip, udp
 from tests.tables import MARK_BASE, VIP, audit, dest, open_table, publish_services
 
 WORKERS = range(3)
@@ -57,6 +61,21 @@ KEYS = range(3)
 DESTS = (1, 2, 3)
 TIMEOUT = 8
 PACKETS = [udp(sip(b"call-%d" % key)) for key in KEYS]
+#: What server N sends to the client, by key, N, and whether it asks.
+SENT = {
+    (key, number, asks): udp(
+        payload if asks else b"SIP/2.0 200 OK" + payload[payload.index(b"\r\n") :],
+        dest(number).endpoint,
+        CLIENT,
+    )
+    for key in KEYS
+    for payload in [sip(b"call-%d" % key)]
+    for number in DESTS
+    for asks in (True, False)
+}
+RETURNING = Marks(MARK_BASE).returning(f"udp {VIP}")
+#: Why a server's datagram leaves and says nothing of its template.
+LEAVES = {Reason.OTHER_SERVER, Reason.QUIESCED, Reason.TABLE_FULL}
 #: A supervisor has a table of its own, as a worker has.
 SUPERVISOR = -1
 
@@ -127,6 +146,17 @@ class Purged:
 
 
 @dataclass
+class Sent:
+    """A server's datagram, as long as a worker has it."""
+
+    key: int
+    dest: int
+    asks: bool
+    began: int
+    ended: float = math.inf
+
+
+@dataclass
 class History:
     """All that happened, in the order in which it took effect."""
 
@@ -137,6 +167,7 @@ class History:
     #: When a snapshot with other dests or weights was published.
     changed: list[int] = field(default_factory=list)
     purged: list["Purged"] = field(default_factory=list)
+    sent: list["Sent"] = field(default_factory=list)
 
     def next(self) -> int:
         self.tick += 1
@@ -157,7 +188,15 @@ class History:
             or any(p.dest == old.dest and p.ended > old.began for p in self.purged)
             or new.done >= self._last_arrival(new) + TIMEOUT * 1000
             or (not old.recorded and any(old.began < at <= new.ended for at in self.changed))
+            or any(s.asks or not old.recorded for s in self._of_server(old, new))
         )
+
+    def _of_server(self, old: Decided, new: Decided) -> Iterator[Sent]:
+        """What the new server sent, in a worker's hands at some moment between the two."""
+        for sent in self.sent:
+            was_there = sent.began <= new.ended and sent.ended > old.began
+            if was_there and (sent.key, sent.dest) == (new.key, new.dest):
+                yield sent
 
     def _was_invalid(self, old: Decided, new: Decided) -> bool:
         in_force = [(at, valid) for at, valid in self.valid if at <= new.ended]
@@ -271,10 +310,42 @@ class Agreement(RuleBasedStateMachine):
             return
         new.dest, new.recorded = decision.dest_id, decision.outcome != "unrecorded"
         assert decision.mark == MARK_BASE + new.dest
+        self._check_dest(new, known)
+
+    def _check_dest(self, new: Decided, known: int) -> None:
         at, valid = self.history.valid[-1]
         if at < new.began and known == self.table.snapshot_number:
             assert new.dest in valid, "a worker that knows better chose a dest that is gone"
         self.history.check(new)
+
+    def _server_sends(self, worker: int, offset: int, number: int, asks: bool, lag: int) -> None:
+        """A server's datagram to the client, of the key that the rule is about or one beside it."""
+        key = (self.key + offset) % len(KEYS)
+        with self._process(worker) as free:
+            if not free:
+                return
+            director = self.workers[worker]
+            sent = Sent(key, self.ids[number], asks, self.history.next())
+            self.history.sent.append(sent)
+            new = Decided(key, sent.began, self.clock, dest=sent.dest)
+            known = director.snapshot_number
+            try:
+                decision = director.decide(SENT[key, number, asks], self.clock - lag)
+            finally:
+                new.ended, new.done = self.history.next(), self.clock
+                sent.ended = new.ended
+            if decision.outcome == "passed":
+                self._check_leaving(decision, asks)
+                return
+            assert (decision.mark, decision.dest_id) == (RETURNING, sent.dest)
+            self._check_dest(new, known)
+
+    def _check_leaving(self, decision: Decision, asks: bool) -> None:
+        """In the service's name all the same, unless its server is not known (any more)."""
+        if decision.reason is not Reason.NO_SERVICE:
+            assert decision.mark == RETURNING
+            assert decision.reason in LEAVES
+            assert not (asks and decision.reason is Reason.OTHER_SERVER)
 
     def _follow(self, worker: int) -> None:
         with self._process(worker) as free:
@@ -298,7 +369,7 @@ class Agreement(RuleBasedStateMachine):
         def build(number: int, ids: Ids) -> Snapshot:
             self.ids = {n: ids.dest_id("udp", str(dest(n).endpoint)) for n in weights}
             dests = tuple(
-                RealServer(self.ids[n], dest(n).endpoint, w)
+                RealServer(self.ids[n], dest(n).endpoint, w, method=Method.MASQ)
                 for n, w in weights.items()
                 if w is not None
             )
@@ -351,9 +422,18 @@ class Agreement(RuleBasedStateMachine):
         st.sampled_from(DESTS), st.sampled_from([None, 0, 1, 1, 2]), min_size=1, max_size=2
     )
     same_call = st.tuples(st.just("same_call"), workers_, st.sampled_from([0, 0, 0, 1]), lags)
+    server_sends_ = st.tuples(
+        st.just("server_sends"),
+        workers_,
+        st.sampled_from([0, 0, 0, 1]),
+        st.sampled_from(DESTS),
+        st.booleans(),
+        lags,
+    )
     others = st.one_of(
         same_call,
         same_call,
+        server_sends_,
         st.tuples(st.just("publish"), changes),
         st.tuples(st.just("follow"), workers_),
         st.tuples(st.just("purge"), st.sampled_from(DESTS)),
@@ -377,6 +457,31 @@ class Agreement(RuleBasedStateMachine):
             self.clock += gap
             self.plan = plan[:]
             self._datagram(worker, key, lag)
+
+    @rule(
+        key=keys,
+        gap=gaps,
+        worker=workers_,
+        number=st.sampled_from(DESTS),
+        asks=st.booleans(),
+        lag=lags,
+        plan=plans,
+    )
+    def server_sends(
+        self,
+        key: int,
+        gap: int,
+        worker: int,
+        number: int,
+        asks: bool,
+        lag: int,
+        plan: list[tuple[Any, ...]],
+    ) -> None:
+        """A server, the dialog's or another, sends the client a request or a response."""
+        self.key = key
+        self.clock += gap
+        self.plan = plan[:]
+        self._server_sends(worker, 0, number, asks, lag)
 
     @rule(key=keys, weight=st.sampled_from([None, 0]), worker=workers_, plan=plans)
     def lose(self, key: int, weight: int | None, worker: int, plan: list[tuple[Any, ...]]) -> None:
@@ -440,6 +545,12 @@ TestAgreement = Agreement.TestCase
 def gap(ms: int, worker: int, *plan: tuple[Any, ...], lag: int = 0) -> Any:
     """One hop of a call."""
     return ms, worker, lag, list(plan)
+
+
+def sends(key: int, worker: int, number: int, *plan: Any, asks: bool = True) -> dict[str, Any]:
+    """What server `number` sends, at any worker."""
+    facts = {"key": key, "gap": 0, "worker": worker, "number": number}
+    return {**facts, "asks": asks, "lag": 0, "plan": list(plan)}
 
 
 WAIT = ("pass",)
@@ -531,6 +642,54 @@ HISTORIES: dict[str, list[tuple[str, dict[str, Any]]]] = {
                 ("call", {"key": 0, "hops": [gap(9000, 0)]}),
             )
         ],
+    ],
+    "a server's request takes the dialog from what others have cached": [
+        ("call", {"key": 0, "hops": [gap(0, 0), gap(0, 1)]}),
+        *[
+            step
+            for number in DESTS
+            for step in (
+                ("server_sends", sends(0, 2, number)),
+                ("call", {"key": 0, "hops": [gap(0, 0), gap(0, 1), gap(0, 2), gap(0, 0)]}),
+            )
+        ],
+    ],
+    "what a server takes and has not committed yet cannot be missed by who reads meanwhile": [
+        ("call", {"key": 0, "hops": [gap(0, 0)]}),
+        *[
+            step
+            for number in DESTS
+            for step in (
+                ("server_sends", sends(0, 1, number, *[WAIT] * 5, ("same_call", 0, 0, 0))),
+                ("call", {"key": 0, "hops": [gap(0, 0), gap(0, 1)]}),
+            )
+        ],
+    ],
+    "what other servers answer moves nothing": [
+        ("call", {"key": 0, "hops": [gap(0, 0)]}),
+        *[("server_sends", sends(0, worker, n, asks=False)) for n in DESTS for worker in WORKERS],
+        ("call", {"key": 0, "hops": [gap(0, 0), gap(0, 1)]}),
+    ],
+    "two servers' first answers at once make one template": [
+        (
+            "server_sends",
+            sends(0, 0, 1, *[WAIT] * 2, ("server_sends", 1, 0, 2, False, 0), WAIT, asks=False),
+        ),
+        ("call", {"key": 0, "hops": [gap(0, 0), gap(0, 1), gap(0, 2)]}),
+        *[("server_sends", sends(0, worker, n, asks=False)) for n in DESTS for worker in WORKERS],
+        ("call", {"key": 0, "hops": [gap(0, 2), gap(0, 1), gap(0, 0)]}),
+    ],
+    "what a server takes from who is cached as its own is taken": [
+        ("server_sends", sends(0, 0, 1)),
+        ("server_sends", sends(0, 1, 2)),
+        ("server_sends", sends(0, 0, 1)),
+        ("call", {"key": 0, "hops": [gap(0, 0), gap(0, 1), gap(0, 2)]}),
+    ],
+    "what is about to be taken is not remembered as the server's own": [
+        ("server_sends", sends(0, 0, 1)),
+        ("server_sends", sends(0, 1, 2, *[WAIT] * 5, ("server_sends", 0, 0, 1, False, 0))),
+        ("server_sends", sends(0, 0, 1)),
+        ("call", {"key": 0, "hops": [gap(0, 0), gap(0, 1), gap(0, 2)]}),
     ],
     "a quiesced dest loses its templates when it is to": [
         ("call", {"key": 0, "hops": [gap(0, 0)]}),
