@@ -71,6 +71,31 @@ def test_plain_persistence_has_no_engine_columns() -> None:
     assert line == ("UDP 00:38  NONE        192.0.2.1:0        203.0.113.10:5060  192.0.2.11:5060")
 
 
+def test_a_mark_is_shown_where_an_address_would_be() -> None:
+    """As the kernel has it in its templates of a mark; JSON has its name."""
+    for service, protocol, virtual in (
+        ("fwmark 5", "IP ", "0.0.0.5:0"),
+        ("fwmark 4294967295", "IP ", "255.255.255.255:0"),
+        ("fwmark 5 ipv6", "IP ", "[0:5::]:0"),
+    ):
+        key = template_key(key_prefix(1, CLIENT, "sip"), b"x")
+        known = {1: service, 2: f"{service} 192.0.2.11:0"}
+        (row,) = template_rows([(key, template())], known, now=10_000)
+        *_, line = template_lines([row])
+        assert (line[:3], line.split()[4:6]) == (protocol, [virtual, "192.0.2.11:0"])
+        assert json.loads(json_template(row))["virtual"] == service
+
+
+def test_without_keys_there_are_two_columns_less() -> None:
+    """As `ipvsadm -Lcn` without --persistent-conn."""
+    key = template_key(key_prefix(1, CLIENT, "sip"), b"x")
+    known = {1: f"udp {VIP}", 2: f"udp {VIP} 192.0.2.11:5060"}
+    rows = template_rows([(key, template())], known, now=10_000)
+    title, line = template_lines(rows, with_keys=False)
+    assert title.endswith(" destination")
+    assert line.endswith(" 192.0.2.11:5060")
+
+
 def test_long_times_and_unknown_numbers() -> None:
     """Minutes grow; a number that nobody knows any more is shown as one."""
     line, _ = rows_of(b"x", deadline=10_000 + 2678400_000, dest_id=7)
