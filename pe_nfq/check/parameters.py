@@ -37,11 +37,13 @@ def forwarding(subject: Subject) -> Iterator[Item]:
         warnings |= set(sysctls.check(*_ways(subject)))
     named = {name: [w for w in warnings if word in w] for word, name in _ABOUT}
     for name, found in named.items():
-        for what, _, remedy in (warning.rpartition(": ") for warning in sorted(found)):
+        for what, _, command in (warning.rpartition("sysctl -w ") for warning in sorted(found)):
+            remedy = f"sysctl -w {command}"
             if name == "rp_filter" and not is_passed:
-                yield ok(name, what)  # which says: if replies pass this director
+                yield ok(name, f"{what}{remedy}")  # which says: if replies pass this director
             else:
-                yield (warn if name == "redirects" else fail)(name, what, remedy)
+                item = warn if name == "redirects" else fail
+                yield item(name, what.partition(": ")[0], remedy)
         if not found:
             yield ok(name, "nothing is in the way")
 

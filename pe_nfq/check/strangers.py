@@ -108,9 +108,11 @@ def another(subject: Subject) -> Iterator[Item]:
     pid = _holder(inode)
     words = _command_line(pid)
     what = f"another pe-nfq (PID {pid or 'not seen'}) steers here, not that of "
-    what += f"{subject.config.state_dir}"
+    what += str(subject.config.state_dir)
     file = words[words.index("-c") + 1] if "-c" in words[:-1] else "ITS_FILE"
-    yield fail("another", what, f"pe-nfq check -c {file}  # that one; or: kill {pid or 'PID'}")
+    yield fail(
+        "another", what, f"{subject.program} check -c {file}  # that one; or: kill {pid or 'PID'}"
+    )
 
 
 def _holder(inode: str) -> int:

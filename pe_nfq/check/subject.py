@@ -131,12 +131,16 @@ class Subject:
         """Whether the file describes it; else it is adopted, or was added at run time."""
         return str(service) in map(str, self.config.services)
 
+    @property
+    def program(self) -> str:
+        """The name of this program, with its path where a shell would not find it."""
+        found = shutil.which("pe-nfq")
+        return "pe-nfq" if found else str(Path(sys.executable).with_name("pe-nfq"))
+
     def command(self, words: str) -> str:
         """`pe-nfq WORDS -c FILE`, to be pasted."""
-        program = shutil.which("pe-nfq")
-        name = "pe-nfq" if program else str(Path(sys.executable).with_name("pe-nfq"))
         file = "FILE" if self.file is None else shlex.quote(str(self.file.absolute()))
-        return f"{name} {words} -c {file}"
+        return f"{self.program} {words} -c {file}"
 
 
 class Numbers:
