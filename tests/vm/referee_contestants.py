@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from tests.lab.daemon import Options, PeNfq, endpoint
+from pe_nfq.control.client import ask
+from tests.lab.daemon import Options, endpoint, toml
+from tests.lab.daemon import PeNfq as Daemon
 from tests.lab.network import Lab
-from tests.vm.referee_file import ServiceFile
 from tests.vm.referee_script import Adm, Scenario, service
 
 #: The service that the marker goes to; those of the scenarios are on the ports behind it.
@@ -71,42 +72,50 @@ class Kernel:
         self.lab.director.run(["ipvsadm", *words])
 
 
-class PeNfqByFile:
-    """pe-nfq with one worker, told by its file and SIGHUP."""
+class PeNfq:
+    """pe-nfq with one worker, told by `pe-nfq adm`, as its command line tells it."""
 
-    def __init__(self, lab: Lab, steering: str) -> None:
+    def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self._daemon = PeNfq(lab)
+        self._daemon = Daemon(lab)
+        self._state = lab.directory / "state"
         self._top: Options = {
             "workers": 1,
-            "steering": steering,
-            "state_dir": str(lab.directory / "state"),
+            "steering": "ipvs",
+            "state_dir": str(self._state),
             "verbosity": 1,
         }
-        self._file = ServiceFile(self._top, {})
 
     def open(self, scenarios: Sequence[Scenario]) -> None:
-        """Start the daemon, then load the rules."""
+        """Start the daemon, load the rules, then give the services what ipvsadm gives them."""
         scenarios = [_MARKER, *scenarios]
-        extra: dict[str, Options] = {
-            endpoint(self.lab.vip, port): {
-                "expire_quiescent": scenario.expire_quiescent,
-                "on_decline": scenario.on_decline,
-            }
-            for port, scenario in enumerate(scenarios, MARKER_PORT)
-        }
-        self._file = ServiceFile(self._top, extra)
-        for line in _opening(self.lab, scenarios):
-            self._file.apply(line)
-        self._daemon.config.write_text(self._file.toml())
+        self._daemon.config.write_text(self._file(scenarios))
         self._daemon.start()
         self._daemon.rules("load")
+        lines = [" ".join(line) for line in _opening(self.lab, scenarios)]
+        # they are there: the file has made them
+        self._ask("-R", stdin="\n".join(lines).replace("-A ", "-E "))
 
     def begin(self, scenario: Scenario) -> None:
         """All that a scenario asks for are options of its service."""
 
     def adm(self, words: Sequence[str]) -> None:
-        """Write what the file is to say now, and have it read."""
-        self._file.apply(words)
-        self._daemon.config.write_text(self._file.toml())
-        self._daemon.reload()
+        """`pe-nfq adm WORDS`."""
+        self._ask(*words)
+
+    def _ask(self, *words: str, stdin: str = "") -> None:
+        answer = ask(self._state, "adm", argv=list(words), stdin=stdin)
+        if answer.status:
+            raise RuntimeError(f"pe-nfq adm {' '.join(words)}: {answer.err}")
+
+    def _file(self, scenarios: Sequence[Scenario]) -> str:
+        """The services without servers, with the options that ipvsadm has no words for."""
+        texts = [toml(self._top, {}, [])]
+        for port, scenario in enumerate(scenarios, MARKER_PORT):
+            options: Options = {
+                "address": endpoint(self.lab.vip, port),
+                "expire_quiescent": scenario.expire_quiescent,
+                "on_decline": scenario.on_decline,
+            }
+            texts.append(toml({}, options, []))
+        return "".join(texts).replace("[[service]]\n", "", 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.lab.network import Lab
 from tests.lab.steered import meet
-from tests.vm.referee_contestants import MARKER_PORT, Contestant, Kernel, PeNfqByFile, words
+from tests.vm.referee_contestants import MARKER_PORT, Contestant, Kernel, PeNfq, words
 from tests.vm.referee_script import CLIENTS, FAR_NETWORK, Adm, Say, Scenario
 from tests.vm.referee_verdict import Carried, Match, check_times
 from tests.vm.referee_wire import Wire
@@ -51,10 +51,10 @@ class Referee:
 
 
 @contextlib.contextmanager
-def referee(scenarios: Sequence[Scenario], steering: str = "ipvs") -> Iterator[Referee]:
+def referee(scenarios: Sequence[Scenario]) -> Iterator[Referee]:
     """Both labs and pe-nfq at work, the services of all scenarios made."""
     with _lab() as here, _lab() as there:
-        yield Referee(Kernel(here), PeNfqByFile(there, steering), scenarios)
+        yield Referee(Kernel(here), PeNfq(there), scenarios)
 
 
 @contextlib.contextmanager

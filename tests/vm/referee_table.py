@@ -1,6 +1,6 @@
-"""A pytest plug-in: the table of all matches that were played, at the end of the run.
+"""The table of all matches that were played: a row comes with the report of its test.
 
-A match may be played in a guest: its row travels as a property of the test's report.
+So it does not matter where a match was played.
 """
 
 from collections.abc import Iterable
@@ -12,19 +12,6 @@ from tests.vm.referee_differences import DIFFERENCES
 from tests.vm.referee_verdict import PROPERTY, Row
 
 _TITLES: Final = ("scenario", "Call-IDs", "datagrams", "equal", "moved", "nowhere", "difference")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table, below the failures."""
-    reports = [
-        report
-        for outcome in ("passed", "failed")
-        for report in terminalreporter.stats.get(outcome, [])
-        if isinstance(report, pytest.TestReport) and report.when == "call"
-    ]
-    if found := rows(reports):
-        terminalreporter.section("the kernel's engine and pe-nfq")
-        terminalreporter.write_line(table(found))
 
 
 def rows(reports: Iterable[pytest.TestReport]) -> list[Row]:

@@ -31,7 +31,7 @@ from tests.vm.referee_script import service
 from tests.vm.referee_verdict import NOWHERE, PROPERTY, Carried, Match, moved, outcomes
 from tests.vm.referee_wire import DROPPED, REFUSED
 
-pytest_plugins = ("tests.vm.referee_table",)
+pytest_plugins = ("tests.vm.referee_summary",)
 
 EQUAL: Final = scenarios()
 RR, MASK, WRR = (
