@@ -83,9 +83,13 @@ def follow(daemon: Adopting, change: str) -> float:
 @pytest.mark.parametrize("inhibit", [False, True], ids=["removed", "weight 0"])
 def test_new_calls_avoid_a_dead_server_and_the_others_calls_stay(inhibit: bool) -> None:
     """SIPp, masq: a server's SIP program is killed, and keepalived finds it dead."""
-    with Lab(method="masq", offload=False) as lab, Keepalived(lab, inhibit=inhibit) as director:
+    with Lab(method="masq", offload=False) as lab:
         programs = [sipp.serve(server) for server in lab.servers]
-        with Adopting(lab) as daemon, watch(lab, clients=True) as traffic:
+        with (
+            Keepalived(lab, inhibit=inhibit) as director,
+            Adopting(lab) as daemon,
+            watch(lab, clients=True) as traffic,
+        ):
             assert daemon.weights() == director.weights()
             caller = Caller(lab.client, Calls(15, rate=15, hold=12.0, retransmit=False))
             wait_until(lambda: len(traffic.entered()) == 30, "INVITE and ACK of all calls")
@@ -135,10 +139,14 @@ def test_a_server_that_comes_back_finds_its_dialogs(family: Family) -> None:
 
 def test_a_reload_of_keepalived_loses_nothing() -> None:
     """As it is, and with other weights and a server less: under calls, no split, no loss."""
-    with Lab(method="masq", offload=False) as lab, Keepalived(lab) as director:
+    with Lab(method="masq", offload=False) as lab:
         for server in lab.servers:
             sipp.serve(server)
-        with Adopting(lab) as daemon, watch(lab, clients=True) as traffic:
+        with (
+            Keepalived(lab) as director,
+            Adopting(lab) as daemon,
+            watch(lab, clients=True) as traffic,
+        ):
             caller = Caller(lab.client, Calls(120, rate=10, hold=0.5, retransmit=False))
             wait_until(lambda: len(traffic.entered()) > 10, "calls")
             director.reload()

@@ -119,6 +119,15 @@ def test_a_service_that_comes_back_empty_gets_its_dests_first() -> None:
     assert look.changes == ()
 
 
+def test_what_was_missing_before_a_service_went_counts_no_more() -> None:
+    """Taken out dest by dest, then itself, and put back dest by dest."""
+    following = follower(spec(A, B))
+    following.look(0, of(service(A)))
+    following.look(CONFIRM, of())
+    assert servers(following.look(5, of(service(A)))) == ["11", "12"]
+    assert servers(following.look(5 + CONFIRM, of(service(A, B)))) == ["11", "12"]
+
+
 def test_a_grace_that_was_used_begins_anew() -> None:
     """Back and gone again."""
     following = follower(spec(A))

@@ -18,7 +18,14 @@ import pytest
 
 from pe_nfq.control import client, server
 from pe_nfq.control.client import ask
-from pe_nfq.control.protocol import MAX_REQUEST, REFUSED, Answer, encode_request, socket_path
+from pe_nfq.control.protocol import (
+    MAX_REQUEST,
+    REFUSED,
+    Answer,
+    encode_answer,
+    encode_request,
+    socket_path,
+)
 from pe_nfq.control.server import MAX_PEERS, ControlServer
 from pe_nfq.errors import ControlError
 
@@ -180,6 +187,22 @@ def test_a_stopped_daemon_is_not_waited_for_long(
             ask(tmp_path, "echo", argv=[])
 
 
+def test_a_daemon_with_a_full_queue_is_waited_for(tmp_path: Path) -> None:
+    """It takes a connection when it comes to it: one more than its queue holds is not refused."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(socket_path(tmp_path)))
+        listener.listen(0)
+        with connected(tmp_path), ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(ask, tmp_path, "echo", argv=[])
+            with pytest.raises(TimeoutError):
+                asked.result(0.1)
+            first, _ = listener.accept()
+            second, _ = listener.accept()
+            with first, second:
+                second.sendall(encode_answer(Answer(7)))
+                assert asked.result() == Answer(7)
+
+
 def test_a_daemon_that_ends_is_told(daemon: Daemon, tmp_path: Path) -> None:
     """Whether it did what was asked is not known."""
     with ThreadPoolExecutor(1) as pool:
@@ -198,6 +221,7 @@ def test_a_daemon_that_ends_is_told(daemon: Daemon, tmp_path: Path) -> None:
         (b'{"version": 1, "verb": "\\u001b[2J"}\n', r"does not know '\x1b[2J'"),
         (b'{"version": 1, "verb": "echo"', "ended before its line did"),
         (b"x" * (MAX_REQUEST + 1), "longer than 1048576 bytes"),
+        (b"x" * (8 * MAX_REQUEST), "longer than 1048576 bytes"),
         (b"x" * MAX_REQUEST + b"\n", "longer than 1048576 bytes"),
     ],
 )

@@ -14,6 +14,7 @@ from pe_nfq.steering import Report
 from pe_nfq.steering.mark import MarkSteering
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.desired import Desired, Specs
+from pe_nfq.supervisor.memory import remember
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Epoch, Table, environment
@@ -176,6 +177,25 @@ def test_a_change_that_steering_refuses_is_no_change(tmp_path: Path) -> None:
 
     live(start, fail)
     assert not (tmp_path / "services.json").exists()
+
+
+def test_what_is_adopted_outlives_its_supervisor_and_a_reload_that_fails(tmp_path: Path) -> None:
+    """No IPVS here, or a director's that is just being made: what was adopted stays for a while."""
+    start = config(tmp_path, table(A), adopt=[{"service": f"udp {B}"}])
+    remember(tmp_path, Desired.of_file(start.services, OTHER))
+
+    async def fail(supervisor: Supervisor) -> None:
+        assert supervisor.published() == [f"udp {A}", f"udp {B}"]
+        supervisor.steering.refuses = True
+        with pytest.raises(SteeringError):
+            await supervisor.changes.reload(config(tmp_path, table(A)))
+        supervisor.steering.refuses = False
+        await supervisor.changes.reload(start)
+        assert supervisor.published() == [f"udp {A}", f"udp {B}"]
+        await supervisor.changes.reload(config(tmp_path, table(A)))
+        assert supervisor.published() == [f"udp {A}"]
+
+    live(start, fail)
 
 
 def test_an_edit_that_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
