@@ -3,6 +3,7 @@
 Its services are made by ipvsadm: what a steering would make, and what an operator has.
 """
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -44,16 +45,26 @@ class RuledIpvs:
     def _dest(self, address: str) -> str:
         return f"[{address}]:0" if self.lab.family == 6 else f"{address}:0"
 
-    def load(self, backend: str = "auto", *, method: str = "route") -> str:
-        """Load the rules; what that printed."""
-        config = self.lab.directory / "rules.toml"
+    @property
+    def config(self) -> Path:
+        """What the rules are loaded for."""
+        return self.lab.directory / "rules.toml"
+
+    def load(self, *, method: str = "route") -> str:
+        """Load the rules; what that printed. Raises AssertionError with its complaint."""
+        done = self.try_load(method=method)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def try_load(self, *, method: str) -> subprocess.CompletedProcess[str]:
+        """Load the rules, or see why not."""
         lines = ['steering = "ipvs"', f'state_dir = "{self.lab.directory}/none"']
         lines += ["[[service]]", f'address = "{self.address}"']
         for server in self.lab.servers:
             lines += ["[[service.server]]", f'address = "{server.address}"', f'method = "{method}"']
-        config.write_text("\n".join(lines) + "\n")
-        command = [str(PE_NFQ), "rules", "load", "-c", str(config), "--backend", backend]
-        return self.lab.director.run(command).stdout
+        self.config.write_text("\n".join(lines) + "\n")
+        command = [str(PE_NFQ), "rules", "load", "-c", str(self.config)]
+        return self.lab.director.run(command, check=False)
 
     def listen(self, queue: int = 5060) -> Process:
         """A worker that decides on server 1."""
