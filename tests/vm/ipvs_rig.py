@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pe_nfq.model import Endpoint, Method, RealServer, Snapshot, VirtualService
 from pe_nfq.steering import Settings
@@ -77,7 +77,7 @@ def make_steering(mark_base: int = Settings().mark_base) -> Iterator[IpvsSteerin
     steering.close()
 
 
-def fleet(method: Method = Method.MASQ, **changes: object) -> Snapshot:
+def fleet(method: Method = Method.MASQ, **changes: Any) -> Snapshot:
     """A service of each family with three servers of uneven weights, one of them 0."""
     v4 = service(*((f"192.0.2.{n}:5060", w) for n, w in ((101, 1), (102, 0), (103, 3))), vip=VIP)
     v6 = service(*((f"[2001:db8::{n}]:5060", 1) for n in (101, 102, 103)), vip=VIP6, first_id=11)

@@ -17,11 +17,11 @@ from pe_nfq.marks import Marks
 from pe_nfq.steering import Settings
 from pe_nfq.steering.ipvs import IpvsSteering
 from pe_nfq.templates import Epoch, Table, boottime_ms, environment, publish
-from tests.lab.daemon import endpoint, toml
+from tests.lab.daemon import Options, endpoint, toml
 from tests.lab.ipvs import Ipvs
 from tests.lab.method import Method
 from tests.lab.namespace import inside
-from tests.lab.network import Lab
+from tests.lab.network import Family, Lab
 from tests.lab.process import Process
 from tests.lab.recorder import Recorder
 from tests.lab.waiting import wait_until
@@ -70,7 +70,7 @@ class Director:
         self.ipvs = Ipvs(lab)
         self.config = lab.directory / "pe-nfq.toml"
         servers = [{"address": s.address, "method": lab.method} for s in lab.servers]
-        top = {"state_dir": str(lab.directory), "allow_disk": True, "steering": "ipvs"}
+        top: Options = {"state_dir": str(lab.directory), "allow_disk": True, "steering": "ipvs"}
         self.config.write_text(toml(top, {"address": endpoint(lab.vip)}, servers))
 
     def steer(self) -> None:
@@ -115,7 +115,7 @@ def numbers(recorder: Recorder) -> list[int]:
 @pytest.mark.parametrize("method", ["masq", "route"])
 @pytest.mark.parametrize("is_one_packet_by_now", [False, True])
 def test_a_trunk_that_never_falls_silent_is_taken_over(
-    family: int, method: Method, is_one_packet_by_now: bool
+    family: Family, method: Method, is_one_packet_by_now: bool
 ) -> None:
     """Its connection ends, its calls go where their marks say, not one datagram is lost."""
     with Lab(family=family, method=method) as lab, contextlib.ExitStack() as stack:
