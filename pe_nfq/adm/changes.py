@@ -52,9 +52,9 @@ class Changes:
             for entry in self._entries.values()
         )
 
-    def find(self, name: str) -> ServiceSpec | None:
-        """One of them, by ``str(service)``."""
-        return next((service for service in self.services() if str(service) == name), None)
+    def has(self, name: str) -> bool:
+        """Whether there is one, by ``str(service)``."""
+        return name in self._entries
 
     def apply(self, command: Command) -> None:
         """Do one of the commands that change services. Raises AdmError; nothing changed then."""

@@ -76,8 +76,6 @@ class _Answer:
                 self._out.append(USAGE)
             case Verb.VERSION:
                 self._out.append(f"pe-nfq {__version__}\n")
-            case Verb.RESTORE:
-                raise AdmError(REFUSED, "-R within what -R reads; take it out")
             case _:
                 self._changes.apply(command)
         if command.verb is Verb.CLEAR and self._view.adopted:
@@ -100,7 +98,7 @@ class _Answer:
     def _zero_counters(self, command: Command) -> None:
         if command.service is None:
             self._zero |= {str(service) for service in self._changes.services()}
-        elif self._changes.find(str(command.service)):
+        elif self._changes.has(str(command.service)):
             self._zero.add(str(command.service))
         else:
             raise AdmError(REFUSED, f"{command.service}: {NO_SUCH_SERVICE}")

@@ -7,8 +7,8 @@ thresholds are not saved.
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from pe_nfq.adm.command import Command
-from pe_nfq.adm.errors import AdmError, OtherTransportError
+from pe_nfq.adm.command import Command, Verb
+from pe_nfq.adm.errors import REFUSED, AdmError, OtherTransportError
 from pe_nfq.adm.grammar import parse
 from pe_nfq.adm.listing import mask_text
 from pe_nfq.adm.order import sorted_servers, sorted_services
@@ -56,6 +56,20 @@ def _server(server: ServerSpec) -> str:
     return f"-r {server.endpoint} {letter} -w {server.weight}{behind}"
 
 
+#: What a line of -R may do. A million listings would be an answer without end.
+_RESTORABLE: Final = (
+    *(Verb.ADD_SERVICE, Verb.EDIT_SERVICE, Verb.DELETE_SERVICE, Verb.CLEAR, Verb.ZERO),
+    *(Verb.ADD_SERVER, Verb.EDIT_SERVER, Verb.DELETE_SERVER),
+)
+
+
+def _change(words: list[str]) -> Command:
+    command = parse(words)
+    if command.verb not in _RESTORABLE:
+        raise AdmError(REFUSED, f"--{command.verb.value}: -R carries out changes alone")
+    return command
+
+
 class Restored(NamedTuple):
     """Commands with the numbers of their lines, and a warning for each service left out."""
 
@@ -75,7 +89,7 @@ def parse_saved(text: str) -> Restored:
         if not words:
             continue
         try:
-            commands.append((number, parse(words)))
+            commands.append((number, _change(words)))
         except OtherTransportError as error:
             skipped.setdefault(error.service, number)
         except AdmError as error:

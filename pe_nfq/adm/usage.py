@@ -41,5 +41,7 @@ Unlike ipvsadm's:
 - A service adopted from IPVS is listed, and changed with ipvsadm: -S leaves it out.
 - Without -p the kernel's own scheduling places datagrams, not pe-nfq.
 - -R takes a file whole or, with one wrong line, not at all; TCP and SCTP are left out.
+  Lines that are right and refused (one exists already) keep no other from its turn; the
+  exit status is that of the last, as ipvsadm's.
 - Changes last until the configuration file is reloaded.
 """

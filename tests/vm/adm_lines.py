@@ -220,7 +220,7 @@ SESSIONS: Final[Mapping[str, tuple[Line, ...]]] = {
         ("-R", "-A -u 10.1.1.3:5060 -s rr\n-A -u 10.1.1.3:5060\n"),
         ("-R", "\n  \nipvsadm   -A\t-u 10.1.1.4:5060 -s rr  \n\n"),
         ("-R", "-A -u 10.1.1.5:5060 -s rr"),
-        ("-R", "-C\r\n-A -u 10.1.1.6:5060\r\n-Sn\r\n"),
+        ("-R", "-C\r\n-A -u 10.1.1.6:5060\r\n-Z\r\n"),
         ("--restore", ""),
         ("-R", "-a -u 10.1.1.6:5060 -r 192.0.2.1\n-d -u 10.1.1.6:5060 -r 192.0.2.2\n"),
     ),
@@ -283,8 +283,9 @@ DIFFERENCES: Final[Mapping[str, tuple[Difference, ...]]] = {
         Difference(f"-a -u {VIP} -r 192.0.2.1 -i --tun-type gre", 0, 2, _SERVICE),
         Difference(f"-a -u {VIP} -r 192.0.2.1 -i --tun-type gue --tun-port 6000", 0, 2, _SERVICE),
     ),
+    "-R carries out changes alone": (Difference(("-R", "-Sn\n"), 0, 255),),
     "a file is restored whole, or with a wrong line not at all": (
-        Difference(("-R", f"-A -u {VIP}\n-A -u {VIP} --bogus\n-Sn\n"), 0, 255),
+        Difference(("-R", f"-A -u {VIP}\n-A -u {VIP} --bogus\n-Z\n"), 0, 255),
         Difference(
             ("-R", f"-A -t {VIP}\n-a -t {VIP} -r 192.0.2.1\n-a -t {VIP} -r 192.0.2.1\n"), 255, 0
         ),

@@ -66,13 +66,21 @@ def test_a_refused_line_keeps_no_other_from_its_turn(director: Director) -> None
     assert len(director.saved) == 3
 
 
-def test_any_command_can_be_restored_but_another_restore(director: Director) -> None:
-    """Listings print, and see what came before them."""
-    result = director.run("-R", f"-A -u {VIP}\n-Sn\n-Z\n-C\n-Sn\n")
-    assert (result.status, result.out) == (0, f"-A -u {VIP} -s wlc\n")
-    assert result.zero == {f"udp {VIP}"}
-    assert director.view.services == ()
-    assert director.run("-R", "-R\n").status == 255
+def test_changes_and_zeroing_are_restored(director: Director) -> None:
+    """Each on what the one before has made."""
+    text = f"-A -u {VIP}\n-A -f 5\n-Z -f 5\n-a -f 5 -r 10.0.0.1\n-D -u {VIP}\n"
+    result = director.run("-R", text)
+    assert (result.status, result.err) == (0, "")
+    assert result.zero == {"fwmark 5"}
+    assert director.saved == ["-A -f 5 -s wlc", "-a -f 5 -r 10.0.0.1:0 -g -w 1"]
+
+
+@pytest.mark.parametrize("line", ["-R", "-L", "-S", "-h"])
+def test_what_changes_nothing_is_not_restored(director: Director, line: str) -> None:
+    """A file of listings would be an answer without end."""
+    result = director.run("-R", f"-A -u {VIP}\n{line}\n")
+    assert (result.status, result.out, result.services) == (255, "", None)
+    assert result.err.endswith(": -R carries out changes alone; nothing is restored\n")
 
 
 @given(st.text())
