@@ -22,8 +22,12 @@ from pe_nfq.netfilter.xtables import Xtables
 
 _UNTRACKED: Final = "UNTRACKED"
 _NFT_IP: Final = {4: "ip", 6: "ip6"}
-#: What a request and a reply pass on their way through the director.
-_REQUEST_HOOKS: Final = ("prerouting", "input", "forward", "postrouting")
+#: What a request and a reply pass on their way through the director. IPVS takes requests from
+#: input, and what it sends is not tracked in any case.
+_REQUEST_HOOKS: Final = {
+    Kind.PREROUTING: ("prerouting", "input", "forward", "postrouting"),
+    Kind.INPUT: ("prerouting", "input"),
+}
 _REPLY_HOOKS: Final = ("prerouting", "forward", "postrouting")
 #: As many as a line can hold; those that remain are met by the next load.
 _AT_ONCE: Final = 6
@@ -91,7 +95,7 @@ def _blocked(table: RuleTable, rules: RuleSet) -> Iterator[Obstacle]:
         callers = dict.fromkeys(one.source._replace(port=0) for one in rules.first_returns)
         replies += [Packet(caller.family, "NEW", src=caller) for caller in callers]
     for packet in (*requests(rules), *replies):
-        hooks = _REQUEST_HOOKS if packet.dst else _REPLY_HOOKS
+        hooks = _REQUEST_HOOKS[rules.kind] if packet.dst else _REPLY_HOOKS
         untracked = packet._replace(state=_UNTRACKED)
         for base, end in _all_ends(table, "filter", hooks, packet, untracked):
             if (end.first, end.second) == (End.ACCEPT, End.DROP) and end.by:
