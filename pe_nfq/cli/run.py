@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         for warning in configuration.warnings(config):
             print(f"{args.config}: warning: {warning}")
-        print(f"{args.config}: right; services: {len(config.services)}")
+        adopted = "".join(f", adopted: {adopt}" for adopt in config.adopt)
+        print(f"{args.config}: right; services: {len(config.services)}{adopted}")
         return 0
     _require_net_admin()
     # The control plane's libraries, which a check does not need.

@@ -82,7 +82,8 @@ class Keepalived:
     def stop(self) -> None:
         """End it, which removes its service."""
         self.process.stop()
-        wait_until(lambda: not self._ipvs.adm("-Sn", *self._ipvs.service), "no service")
+        service = " ".join(("-A", *self._ipvs.service))
+        wait_until(lambda: service not in self._ipvs.saved(), "the end of the service")
 
     def reload(self) -> None:
         """SIGHUP, and wait until it has read its file again."""

@@ -43,3 +43,12 @@ def test_a_file_can_be_checked_without_the_capability(config: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{config}: right; services: 1\n"
     assert not (config.parent / "state").exists()
+
+
+def test_what_a_file_adopts_is_named(config: Path) -> None:
+    """It is not looked up: the director need not be this machine."""
+    tables = '[[adopt]]\nservice = "fwmark 5"\n[[adopt]]\nservice = "all"\n'
+    config.write_text(config.read_text() + tables)
+    done = run("-c", str(config), "--check")
+
+    assert done.stdout == f"{config}: right; services: 1, adopted: fwmark 5, adopted: all\n"
