@@ -22,6 +22,21 @@ UNLOAD: Final = "lsmod | grep -o '^ip_vs_[a-z_]*' | xargs -r rmmod; rmmod ip_vs"
 ALL: Final = '[[adopt]]\nservice = "all"\n'
 
 
+def test_without_ipvs() -> None:
+    """A file that asks for it is warned of with the command; looking does not load it.
+
+    Before all others: a lab that stands holds the module.
+    """
+    with Lab(servers=2) as lab:
+        lab.director.run(["sh", "-c", UNLOAD])
+        rig = Rig(lab, Ipvs(lab), PeNfq(lab, top={"steering": "ipvs"}))
+        (item,) = rig.trouble("ipvs")
+        assert (item.status, item.remedy) == (WARN, "modprobe ip_vs")
+        assert "ip_vs" not in rig.shell("lsmod")
+        rig.shell(item.remedy)
+        assert rig.trouble("ipvs") == []
+
+
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
     with (
@@ -169,15 +184,3 @@ def test_a_vip_that_is_local_after_all(rig: Rig) -> None:
     (item,) = with_file(rig, options).trouble(f"vip {VIP}")
     assert item.status == WARN
     assert 'vip_local = "auto"' in item.remedy
-
-
-def test_without_ipvs() -> None:
-    """A file that asks for it is warned of with the command; looking does not load it."""
-    with Lab(servers=2) as lab:
-        lab.director.run(["sh", "-c", UNLOAD])
-        rig = Rig(lab, Ipvs(lab), PeNfq(lab, top={"steering": "ipvs"}))
-        (item,) = rig.trouble("ipvs")
-        assert (item.status, item.remedy) == (WARN, "modprobe ip_vs")
-        assert "ip_vs" not in rig.shell("lsmod")
-        rig.shell(item.remedy)
-        assert rig.trouble("ipvs") == []
