@@ -8,7 +8,7 @@ import enum
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
@@ -111,7 +111,8 @@ class RealServer:
     upper_threshold: int = 0
     lower_threshold: int = 0
     method: Method = Method.ROUTE
-    link: bytes = b""
+    #: No change of the dest: schedulers and steering have nothing to do with it.
+    link: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,9 @@ class Outbound:
             return self._by_key(flow, pe_data, asks, payload, now)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
-            return self._passed(flow, Reason.TABLE_ERROR)
+            # Without a mark it goes on to the standby worker, whose handle may serve.
+            self._counts[Reason.TABLE_ERROR.value] += 1
+            return Decision(0, "passed", Reason.TABLE_ERROR)
 
     def _asks(self, served: Served, packet: bytes, datagram: Datagram) -> bool | None:
         try:

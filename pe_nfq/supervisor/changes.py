@@ -16,6 +16,7 @@ from pe_nfq.supervisor import memory
 from pe_nfq.supervisor.adoption import Adoption
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.desired import Desired, Specs
+from pe_nfq.supervisor.links import LOOK_EVERY
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 
@@ -95,6 +96,18 @@ class Changes:
                     except PeNfqError as error:
                         self._warn((f"cannot follow the kernel's services: {error}",))
             await asyncio.sleep(look.next_in)
+
+    async def follow_links(self) -> None:
+        """Follow the servers' link-layer addresses, where what they send is queued, for ever."""
+        while True:
+            # Of masq servers none is needed, and what others send is queued when one says so.
+            if self._config.outbound and await self._services.look_for_links():
+                async with self._one_at_a_time:
+                    try:
+                        await self._put(self.desired, self._config)
+                    except PeNfqError as error:
+                        self._warn((f"cannot publish the servers' links: {error}",))
+            await asyncio.sleep(LOOK_EVERY)
 
     async def _put(self, desired: Desired, config: Config) -> None:
         wanted = replace(config, services=desired.services)

@@ -111,6 +111,7 @@ class Supervisor:
         self._spawn(self._upkeep.free_readers())
         self._spawn(self._services.keep_steering())
         self._spawn(self._changes.follow_kernel())
+        self._spawn(self._changes.follow_links())
         self._spawn(self._rules.keep())
         verbs = Verbs(self._changes, self._services, table, thread, self._tell)
         self._control = ControlServer(config.state_dir, verbs.handlers())

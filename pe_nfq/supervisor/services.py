@@ -17,6 +17,7 @@ from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.placement import carry
 from pe_nfq.steering import Report, Steering
 from pe_nfq.supervisor.crew import Tell
+from pe_nfq.supervisor.links import Links
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Table, boottime_ms, publish
 from pe_nfq.templates.publish import reserve, touch
@@ -40,6 +41,7 @@ class Services:
         self._steering = steering
         self._steering_thread = Thread("steering")
         self._tell = tell
+        self._links = Links()
         self._one_at_a_time = asyncio.Lock()
         self._gone: tuple[RealServer, ...] = ()
         self._warned: set[str] = set()
@@ -52,8 +54,9 @@ class Services:
         Raises PeNfqError; what was current stays so.
         """
         async with self._one_at_a_time:
-            build = partial(to_snapshot, config)
             old = await self._table_thread.run(self._table.snapshot)
+            self._links.recall(old)
+            build = self._links.filled(partial(to_snapshot, config))
             new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
             gone = _gone(old, new)
             await self._steer(new, gone)
@@ -70,6 +73,14 @@ class Services:
                 self._gone = ()
                 await self._steer(new, ())
             return new
+
+    async def look_for_links(self) -> bool:
+        """Whether anything is new of the servers' link-layer addresses; `apply` publishes it."""
+        try:
+            return await self._steering_thread.run(self._links.look, self.snapshot)
+        except SteeringError as error:
+            self._tell("steering-error", error=str(error))
+            return False
 
     async def keep_steering(self) -> None:
         """Put back what a link flap or somebody else took away, for ever."""
@@ -139,7 +150,8 @@ def _change(known: RealServer | None, dest: RealServer) -> str:
 
 
 def _differ(old: Snapshot, new: Snapshot) -> bool:
-    return replace(old, number=new.number) != new
+    # As text: links are no change of a dest, but workers have to know them.
+    return replace(old, number=new.number).to_json() != new.to_json()
 
 
 def _gone(old: Snapshot | None, new: Snapshot) -> tuple[RealServer, ...]:

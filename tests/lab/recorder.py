@@ -36,6 +36,10 @@ class Recorder:
         self._thread = threading.Thread(target=self._receive, name="recorder", daemon=True)
         self._thread.start()
 
+    def send(self, payload: bytes, address: tuple[str, int]) -> None:
+        """Send from where it listens."""
+        self._listener.sendto(payload, address)
+
     def close(self) -> None:
         """Stop listening; `received` stays."""
         self._closing.set()

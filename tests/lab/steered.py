@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from tests.lab.daemon import Options, PeNfq
 from tests.lab.method import Method
 from tests.lab.network import Client, Family, Lab, Node, VipMode
+from tests.lab.recorder import Recorder
 from tests.lab.traffic import Traffic, watch
 from tests.lab.waiting import wait_until
 
@@ -16,11 +17,15 @@ _DISCARD: Final = 9
 
 
 class Steered(NamedTuple):
-    """A lab, the daemon that steers in it, and the traffic since the beginning."""
+    """A lab, the daemon that steers in it, and the traffic since the beginning.
+
+    `listeners` are those of the servers, in order.
+    """
 
     lab: Lab
     daemon: PeNfq
     traffic: Traffic
+    listeners: tuple[Recorder, ...]
 
     def send(
         self, payloads: Sequence[bytes], *, client: Client | None = None, src_port: int = 5060
@@ -88,13 +93,12 @@ def steer(
             )
         )
         prepare(lab)
-        for server in lab.servers:
-            stack.enter_context(server.record())
+        listeners = [stack.enter_context(server.record()) for server in lab.servers]
         meet(lab)
         daemon = PeNfq(lab, top={"workers": workers, **(top or {})}, service=service)
         traffic = stack.enter_context(watch(lab))
         stack.enter_context(daemon)
-        yield Steered(lab, daemon, traffic)
+        yield Steered(lab, daemon, traffic, tuple(listeners))
 
 
 def meet(lab: Lab) -> None:
