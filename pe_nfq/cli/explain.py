@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pe_nfq.capture import frames
 from pe_nfq.cli.explained import Line, Offline, json_line, text_line
@@ -25,6 +25,9 @@ from pe_nfq.model import Datagram, Endpoint, OnDecline, Reason
 from pe_nfq.packet.dissect import dissect
 from pe_nfq.packet.link import ip_packet
 from pe_nfq.packet.reassembly import Reassembler
+
+if TYPE_CHECKING:
+    from pe_nfq.cli.rehearsal import Decided
 
 #: RFC 3261, section 19.1.2.
 SIP_PORT: Final = 5060
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from pe_nfq.cli.rehearsal import Rehearsal
 
     with Rehearsal(config, args.engine) as rehearsal:
-        _explain_all(args, Explainer(config, args.engine, rehearsal.dest))
+        _explain_all(args, Explainer(config, args.engine, rehearsal.decide))
     return 0
 
 
@@ -144,26 +147,27 @@ class Explainer:
         self,
         config: Config | None,
         engine: str | None,
-        dest: Callable[[bytes, float | None], str | None] = lambda packet, ts: None,
+        decide: "Callable[[bytes, float | None], Decided | None]" = lambda packet, ts: None,
     ) -> None:
-        """`dest(IP packet, time)` names the real server. Raises RegistryError."""
-        self._dest = dest
+        """`decide(IP packet, time)`: see `Rehearsal`. Raises RegistryError."""
+        self._decided = decide
         self.services = {service.endpoint: service for service in config.services} if config else {}
         self._offline = config is not None
         self._engine = load_engine(engine or DEFAULT_ENGINE)
         self._engines = {
-            service.endpoint: self._engine if engine else load_engine(service.engine)
+            str(service): self._engine if engine else load_engine(service.engine)
             for service in self.services.values()
         }
+        self._by_name = {str(service): service for service in self.services.values()}
 
     def explain(self, found: Found) -> Line:
         """The line of a datagram. Never raises, whatever the engine does."""
         _, ts, packet, datagram = found
-        engine = self._engines.get(datagram.dst, self._engine)
+        decided = self._decided(packet, ts)
+        engine = self._engines.get(decided.service, self._engine) if decided else self._engine
         key = _key(engine, packet, datagram)
         has_key = isinstance(key, bytes)
         shown = _shown(engine, key) if has_key else None
-        service = self.services.get(datagram.dst)
         return Line(
             n=found.n,
             ts=ts,
@@ -174,28 +178,27 @@ class Explainer:
             shown=shown,
             outcome="key" if has_key else "declined",
             reason=None if isinstance(key, bytes) else key.value,
-            offline=self._decide(service, found, engine, shown) if self._offline else None,
+            offline=self._of(decided, engine, shown) if self._offline else None,
         )
 
-    def _decide(
-        self, service: ServiceSpec | None, found: Found, engine: Engine, shown: str | None
-    ) -> Offline:
+    def _of(self, decided: "Decided | None", engine: Engine, shown: str | None) -> Offline:
         """Service, template and dest; `shown` is the pe_data as text, None without a key."""
-        if service is None:
+        if decided is None:
             return Offline()
-        template = _template(service, found.datagram, engine, shown)
-        return Offline(str(service), template, self._dest(found.packet, found.ts))
+        template = _template(self._by_name[decided.service], decided, engine, shown)
+        return Offline(decided.service, template, decided.dest, decided.direction)
 
 
 def _template(
-    service: ServiceSpec, datagram: Datagram, engine: Engine, shown: str | None
+    service: ServiceSpec, decided: "Decided", engine: Engine, shown: str | None
 ) -> str | None:
     """The template's key as text: masked client, engine, pe_data."""
-    client = bytes(a & m for a, m in zip(datagram.src.address, service.mask, strict=True))
+    client = bytes(a & m for a, m in zip(decided.client.address, service.mask, strict=True))
     masked = str(ipaddress.ip_address(client))
     if shown is not None:
         return f"{masked} {engine.name} {shown}".rstrip()
-    return f"{masked} {FALLBACK_ENGINE}" if service.on_decline is OnDecline.FALLBACK else None
+    falls_back = service.on_decline is OnDecline.FALLBACK and decided.direction == "inbound"
+    return f"{masked} {FALLBACK_ENGINE}" if falls_back else None
 
 
 def _key(engine: Engine, packet: bytes, datagram: Datagram) -> bytes | Reason:

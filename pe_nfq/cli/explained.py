@@ -13,11 +13,15 @@ PE_DATA_WIDTH: Final = 80
 
 
 class Offline(NamedTuple):
-    """What a configuration makes of a datagram; None where it does not go that far."""
+    """What a configuration makes of a datagram; None where it does not go that far.
+
+    `direction`: ``inbound`` to the dest, or ``outbound`` from it.
+    """
 
     service: str | None = None
     template: str | None = None
     dest: str | None = None
+    direction: str | None = None
 
 
 class Line(NamedTuple):

@@ -1,4 +1,4 @@
-"""The worker's own path over a capture: which dest would each datagram have got?
+"""The worker's own path over a capture: which dest would each datagram have got, or come from?
 
 A real director on a table of its own that starts empty, with the capture's
 time as its clock: what `explain` shows is what the daemon would have done, had
@@ -10,13 +10,22 @@ import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from pe_nfq.config import Config, Ids, to_snapshot
 from pe_nfq.director import Director
-from pe_nfq.model import Snapshot
+from pe_nfq.model import Endpoint, Method, Snapshot, VirtualService
 from pe_nfq.placement import carry
 from pe_nfq.templates import Epoch, Table, environment, publish
+
+
+class Decided(NamedTuple):
+    """A datagram to or from a service; `dest` is None when it got none."""
+
+    service: str
+    client: Endpoint
+    direction: str
+    dest: str | None
 
 
 class Rehearsal:
@@ -36,13 +45,31 @@ class Rehearsal:
             raise
         dests = (dest for service in snapshot.services for dest in service.dests)
         self._names = {dest.id: str(dest.endpoint) for dest in dests}
+        self._outbound = config.outbound
         self._now = 0
 
-    def dest(self, packet: bytes, ts: float | None) -> str | None:
-        """The dest of an IP packet captured at `ts` (s); None when it would get none."""
+    def decide(self, packet: bytes, ts: float | None) -> Decided | None:
+        """What becomes of an IP packet captured at `ts` (s); None for what is no service's.
+
+        Servers that send from the virtual address cannot be told apart here.
+        """
         # A capture's clock may step back; the table's never does.
         self._now = max(self._now, int((ts or 0.0) * 1000))
-        return self._names.get(self._director.decide(packet, self._now).dest_id)
+        match self._director.describe(packet, self._now):
+            case {
+                "service": VirtualService() as service,
+                "client": Endpoint() as client,
+                "direction": str(direction),
+            } if direction == "inbound" or self._queues_outbound(service):
+                dest_id = self._director.decide(packet, self._now).dest_id
+                return Decided(str(service), client, direction, self._names.get(dest_id))
+        return None
+
+    def _queues_outbound(self, service: VirtualService) -> bool:
+        """Whether the rules would show workers what the servers send."""
+        if self._outbound is None:
+            return any(dest.method is Method.MASQ for dest in service.dests)
+        return self._outbound
 
     def __enter__(self) -> Self:
         return self

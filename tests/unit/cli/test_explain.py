@@ -278,6 +278,38 @@ def test_dests_are_what_the_daemon_would_have_chosen(explain: Explain, tmp_path:
     assert dests == "12 12 11 11 12 12 12 11 "
 
 
+@pytest.mark.parametrize(
+    ("method", "outbound", "direction", "back"),
+    [
+        ("masq", '"auto"', "outbound", "192.0.2.11:5060"),
+        ("masq", "false", None, "192.0.2.12:5060"),
+        ("route", '"auto"', None, "192.0.2.12:5060"),
+        ("route", "true", "outbound", "192.0.2.11:5060"),
+    ],
+)
+def test_what_a_server_sends(
+    explain: Explain, tmp_path: Path, method: str, outbound: str, direction: str | None, back: str
+) -> None:
+    """Its call brings the client's answer back to it, where the rules would have queued it."""
+    path = tmp_path / "outbound.toml"
+    servers = "".join(
+        f'[[service.server]]\naddress = "192.0.2.{n}"\nmethod = "{method}"\n' for n in (11, 12)
+    )
+    path.write_text(
+        f'steering = "ipvs"\noutbound = {outbound}\n'
+        f'[[service]]\naddress = "203.0.113.10:5060"\nscheduler = "rr"\n{servers}'
+    )
+    client, payload = "198.51.100.7", Raw(INVITE)
+    call = IP(src="192.0.2.11", dst=client) / UDP(sport=5060, dport=5070) / payload
+    answer = IP(src=client, dst="203.0.113.10") / UDP(sport=5070, dport=5060) / payload
+    lines, _ = explain(pcap([bytes(call), bytes(answer)]), "-c", str(path))
+    assert [line["direction"] for line in lines] == [direction, "inbound"]
+    assert lines[1]["dest"] == back
+    if direction:
+        assert lines[0]["template"] == lines[1]["template"] == f"{client} sip 4711@192.0.2.1"
+        assert (lines[0]["service"], lines[0]["dest"]) == ("udp 203.0.113.10:5060", back)
+
+
 def test_a_service_has_its_own_engine_unless_one_is_named(explain: Explain, config: str) -> None:
     capture = pcap([bytes(IP(src="192.0.2.1", dst="203.0.113.11") / UDP(dport=5060) / Raw(INVITE))])
     for options, template in (
