@@ -91,11 +91,20 @@ def test_what_the_services_there_are_do_not_allow(
     assert said.startswith(text)
 
 
-def test_what_is_gone_is_in_nobodys_way(director: Director) -> None:
-    """Addresses of deleted services and servers are free for each other."""
-    director.make(ADD, f"-a -u {VIP} -r 192.0.2.11", f"-d -u {VIP} -r 192.0.2.11")
-    director.make("-A -u 192.0.2.11:5060", "-D -u 192.0.2.11:5060", f"-a -u {VIP} -r 192.0.2.11")
-    director.make(f"-D -u {VIP}", "-A -u 192.0.2.11:5060", "-a -u 192.0.2.11:5060 -r 203.0.113.10")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (ADD, f"-D -u {VIP}", ADD),
+        (ADD, f"-a -u {VIP} -r 10.0.0.1", f"-d -u {VIP} -r 10.0.0.1", "-A -u 10.0.0.1:5060"),
+        (ADD, f"-a -u {VIP} -r 10.0.0.1", f"-D -u {VIP}", "-A -u 10.0.0.1:5060"),
+        (ADD, "-A -f 5", "-C", "-A -f 5", "-a -f 5 -r 203.0.113.10"),
+    ],
+)
+def test_what_is_gone_is_in_nobodys_way(director: Director, lines: tuple[str, ...]) -> None:
+    """Names, marks and addresses are free again: for the next line of one -R, and later."""
+    result = director.run("-R", "\n".join(lines))
+    assert (result.status, result.err) == (0, "")
+    director.make("-C", *lines)
 
 
 def test_two_services_of_one_fallback_mark(director: Director, refuse: Refuse) -> None:

@@ -46,6 +46,13 @@ def test_a_long_error_is_cut(director: Director) -> None:
     assert result.err.count("\n") == 1
 
 
+def test_errors_are_ascii(director: Director) -> None:
+    """Also where a registry quotes what it was asked for."""
+    result = director.run(f"-A -u {VIP} --pe \N{RIGHT-TO-LEFT OVERRIDE}\N{CYRILLIC SMALL LETTER A}")
+    assert result.status == 255
+    assert result.err.isascii()
+
+
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=8))
 def test_any_words_are_answered(words: list[str]) -> None:
     """Never an exception, always a status; a line of an error where it is not 0."""
