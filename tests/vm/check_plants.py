@@ -51,7 +51,7 @@ def take_over(rig: Rig) -> None:
     """The remedy; a connection that saw its last datagram before that ends in 300 s."""
     command = [str(PE_NFQ), "steering", "takeover", "-c", str(rig.daemon.config)]
     process = rig.lab.director.start(command)
-    process.wait_for_output("override marks", 30)
+    process.wait_for_output("1 connection overrides", 30)
     rig.lab.client.send([b"OPTIONS"])
     assert process.wait(30) == 0
 
@@ -168,12 +168,12 @@ PLANTS: Final = [
     ),
     Plant(
         "an ip rule takes our marks",
-        "ip rule add fwmark 0x50600000/0xff000000 table 77 pref 9",
+        "ip rule add fwmark 0x50600000/0xffe00000 table 77 pref 9",
         "ip rule del pref 9 || true",
         "marks",
         WARN,
         "takes our mark 0x5060",
-        "ip -4 rule del priority 9 fwmark 0x50600000/0xff000000 lookup 77",
+        "ip -4 rule del priority 9 fwmark 0x50600000/0xffe00000 lookup 77",
         pasted=True,
     ),
     Plant(
