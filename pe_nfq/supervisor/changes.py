@@ -16,7 +16,7 @@ from pe_nfq.supervisor import memory
 from pe_nfq.supervisor.adoption import Adoption
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.desired import Desired, Specs
-from pe_nfq.supervisor.links import LOOK_EVERY
+from pe_nfq.supervisor.links import FIRST_LOOK_EVERY, FIRST_LOOKS, LOOK_EVERY
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 
@@ -62,6 +62,11 @@ class Changes:
                 desired = replace(desired, own=remembered.own)
                 self._tell("run-time-changes", state="restored", count=desired.run_time_changes)
             await self._put(desired, self._config)
+        for _ in range(FIRST_LOOKS if self._config.outbound else 0):
+            await self._look_for_links()
+            if self._services.links.complete:
+                break
+            await asyncio.sleep(FIRST_LOOK_EVERY)
 
     async def reload(self, config: Config) -> None:
         """Put the file in force. Raises PeNfqError."""
@@ -100,14 +105,19 @@ class Changes:
     async def follow_links(self) -> None:
         """Follow the servers' link-layer addresses, where what they send is queued, for ever."""
         while True:
-            # Of masq servers none is needed, and what others send is queued when one says so.
-            if self._config.outbound and await self._services.look_for_links():
-                async with self._one_at_a_time:
-                    try:
-                        await self._put(self.desired, self._config)
-                    except PeNfqError as error:
-                        self._warn((f"cannot publish the servers' links: {error}",))
             await asyncio.sleep(LOOK_EVERY)
+            # Of masq servers none is needed, and what others send is queued when one says so.
+            if self._config.outbound:
+                await self._look_for_links()
+
+    async def _look_for_links(self) -> None:
+        if not await self._services.look_for_links():
+            return
+        async with self._one_at_a_time:
+            try:
+                await self._put(self.desired, self._config)
+            except PeNfqError as error:
+                self._warn((f"cannot publish the servers' links: {error}",))
 
     async def _put(self, desired: Desired, config: Config) -> None:
         wanted = replace(config, services=desired.services)

@@ -14,6 +14,10 @@ from pe_nfq.templates import Ids
 
 #: Seconds between two looks: a server that takes over another's address is known so soon.
 LOOK_EVERY: Final = 2.0
+#: At the beginning, while one is missing: how often, and how long after each other (s). A
+#: neighbour that lives answers in less; a start need not wait for one that does not.
+FIRST_LOOKS: Final = 5
+FIRST_LOOK_EVERY: Final = 0.1
 
 Build = Callable[[int, Ids], Snapshot]
 
@@ -23,6 +27,8 @@ class Links:
 
     def __init__(self) -> None:
         self._known: dict[bytes, bytes] = {}
+        #: Whether the last look found one for every server.
+        self.complete = False
 
     def recall(self, snapshot: Snapshot | None) -> None:
         """Begin with what an earlier supervisor knew."""
@@ -45,13 +51,12 @@ class Links:
 
     def look(self, snapshot: Snapshot | None) -> bool:
         """Ask the kernel; whether anything is new. Blocks. Raises SteeringError."""
-        found = {}
+        addresses = {dest.endpoint.address for dest in _without_masq(snapshot)}
         with Neighbours() as neighbours:
-            for address in {dest.endpoint.address for dest in _without_masq(snapshot)}:
-                if link := neighbours.link(address):
-                    found[address] = link
+            looked = {address: neighbours.link(address) for address in addresses}
         known = self._known
-        self._known = known | found
+        self._known = known | {address: link for address, link in looked.items() if link}
+        self.complete = addresses <= self._known.keys()
         return self._known != known
 
     def _with_link(self, dest: RealServer) -> RealServer:

@@ -41,7 +41,7 @@ class Services:
         self._steering = steering
         self._steering_thread = Thread("steering")
         self._tell = tell
-        self._links = Links()
+        self.links = Links()
         self._one_at_a_time = asyncio.Lock()
         self._gone: tuple[RealServer, ...] = ()
         self._warned: set[str] = set()
@@ -55,8 +55,8 @@ class Services:
         """
         async with self._one_at_a_time:
             old = await self._table_thread.run(self._table.snapshot)
-            self._links.recall(old)
-            build = self._links.filled(partial(to_snapshot, config))
+            self.links.recall(old)
+            build = self.links.filled(partial(to_snapshot, config))
             new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
             gone = _gone(old, new)
             await self._steer(new, gone)
@@ -77,7 +77,7 @@ class Services:
     async def look_for_links(self) -> bool:
         """Whether anything is new of the servers' link-layer addresses; `apply` publishes it."""
         try:
-            return await self._steering_thread.run(self._links.look, self.snapshot)
+            return await self._steering_thread.run(self.links.look, self.snapshot)
         except SteeringError as error:
             self._tell("steering-error", error=str(error))
             return False

@@ -23,7 +23,7 @@ DISCARD_PORT: Final = 9
 def steered(request: pytest.FixtureRequest) -> Iterator[Steered]:
     """Three servers behind the director, which speak as the VIP; each is known by its link."""
     with steer(family=request.param, transit=True, top={"outbound": True}) as steered:
-        wait_until(lambda: _links(steered) == _real_links(steered), "the servers' links")
+        assert _links(steered) == _real_links(steered)
         yield steered
 
 

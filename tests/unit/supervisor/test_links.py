@@ -48,6 +48,7 @@ def test_a_look_that_finds_nothing_forgets_nothing() -> None:
     local = replace(dest(1), endpoint=Endpoint.parse("127.0.0.1:5060"), link=LINK)
     links.recall(snapshot(local))
     assert links.look(snapshot(local)) is False
+    assert links.complete
     assert filled(links, replace(local, link=b"")) == [LINK]
 
 
