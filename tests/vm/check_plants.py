@@ -3,13 +3,11 @@
 from typing import Final
 
 from pe_nfq.check.items import Status
-from pe_nfq.marks import Marks
 from tests.lab.waiting import wait_until
 from tests.vm.check_rig import PE_NFQ, SERVICE, Plant, Rig
 
 VIP: Final = "203.0.113.10"
 FAIL, WARN = Status.FAIL, Status.WARN
-DECIDED: Final = f"-m mark --mark {Marks().base:#x}/0xfff00000 -j RETURN"
 
 
 def sysctl(name: str, item: str, what: str, *, bad: int = 1, good: int = 0) -> Plant:
@@ -215,11 +213,11 @@ PLANTS: Final = [
         "pe-nfq rules load -c /",
         pasted=True,
     ),
-    rules("a rule is missing", "iptables -t mangle -F PENFQ-WORKERS", "1 missing, 0 too many"),
+    rules("a rule is missing", "iptables -t mangle -F PENFQ-WORKERS", " missing, 0 too many"),
     rules(
         "rules in a wrong order",
-        f"iptables -t mangle -D PENFQ-STAGE1 {DECIDED} && "
-        f"iptables -t mangle -A PENFQ-STAGE1 {DECIDED}",
+        "rule=$(iptables -t mangle -S PENFQ-WORKERS 1) && "
+        "iptables -t mangle -D PENFQ-WORKERS 1 && iptables -t mangle $rule",
         "their order is wrong",
     ),
     rules("rules in other hooks", f"{PE_NFQ} rules load --vip {VIP} --steering route", "missing"),
