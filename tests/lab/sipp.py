@@ -12,6 +12,10 @@ from tests.lab.waiting import PATIENCE, wait_until
 
 #: On top of the time that the calls need by themselves.
 _GRACE: Final = 20.0 * PATIENCE
+#: Bytes. SIPp's own 64 KiB hold a dozen messages of several fragments: what comes while the machine
+#: is busy elsewhere would be lost at the last step. The kernel gives up to net.core.rmem_max.
+_BUFFER: Final = 1 << 20
+_SOCKET: Final = ("-t", "u1", "-buff_size", str(_BUFFER), "-nostdin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Calls:
     count: int
     rate: int = 50
     hold: float = 0.1
-    #: No answer for so long (s) fails a call; RFC 3261's timers B and F, 32 s, outlast a test.
+    #: No answer for so long (s, on a common machine) fails a call; RFC 3261's timers B and F, 32 s,
+    #: outlast a test.
     answer_within: float = 6.0
     #: Off (`-nr`) it sends everything once, so that a lost datagram is a lost call.
     retransmit: bool = True
@@ -34,15 +39,21 @@ class Calls:
     @property
     def timeout(self) -> float:
         """Seconds after which it is over, whatever happens."""
-        return self.count / self.rate + self.hold + 2 * self.answer_within + _GRACE
+        calls = self.count / self.rate + self.hold
+        return calls + 2 * self.answer_within * PATIENCE + _GRACE
 
     def command(self, local: str, remote: str, scenario: Path, statistics: Path) -> list[str]:
         """The SIPp command; `-t u1` is one socket, one ip:port, for all calls."""
         return [
             *("sipp", f"{_bracketed(remote)}:{self.dst_port}", "-sf", str(scenario)),
-            *("-i", _bracketed(local), "-p", str(self.src_port), "-t", "u1", "-nostdin"),
+            *("-i", _bracketed(local), "-p", str(self.src_port), *_SOCKET),
             *("-m", str(self.count), "-r", str(self.rate), "-d", str(int(self.hold * 1000))),
-            *("-l", str(self.count), "-recv_timeout", str(int(self.answer_within * 1000))),
+            *(
+                "-l",
+                str(self.count),
+                "-recv_timeout",
+                str(int(self.answer_within * PATIENCE * 1000)),
+            ),
             *("-timeout", f"{int(self.timeout)}s", "-timeout_error"),
             *("-trace_stat", "-stf", str(statistics), "-fd", "500ms"),
             *([] if self.retransmit else ["-nr"]),
@@ -101,16 +112,25 @@ def call(client: Client, calls: Calls) -> Statistics:
 
 
 def serve(
-    node: Node, *, port: int = SIP_PORT, scenario: Scenario = Scenario.UAS, filler: int = 0
+    node: Node,
+    *,
+    port: int = SIP_PORT,
+    scenario: Scenario = Scenario.UAS,
+    filler: int = 0,
+    retransmit: bool = True,
 ) -> Process:
-    """Start a SIPp server where SIP comes to a node; it listens when this returns."""
+    """Start a SIPp server where SIP comes to a node; it listens when this returns.
+
+    Without `retransmit` a slow machine has no answer sent twice, and acknowledged twice.
+    """
     local = node.listens if isinstance(node, Server) else node.address
     process = node.start(
         [
             *("sipp", "-sf", str(scenario.write(node.directory, filler))),
-            *("-i", _bracketed(local), "-p", str(port), "-t", "u1", "-nostdin"),
+            *("-i", _bracketed(local), "-p", str(port), *_SOCKET),
             # a BYE of a call that another server has must not be answered 200: real servers say 481
             *("-default_behaviors", "all,-bye"),
+            *([] if retransmit else ["-nr"]),
         ]
     )
     wait_until(lambda: node.is_bound(process.pid, port), f"{node.role} to listen")

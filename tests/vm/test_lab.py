@@ -59,7 +59,7 @@ def carry_calls(family: Family, method: Method, transit: bool) -> None:
         ipvs = Ipvs(lab)
         ipvs.add(*SIP_PERSISTENCE)
         for server in lab.servers:
-            sipp.serve(server, filler=LARGE)
+            sipp.serve(server, filler=LARGE, retransmit=False)
         with watch(lab, clients=True) as traffic:
             for filler in (0, LARGE):
                 calls = Calls(COUNT, rate=30, retransmit=False, filler=filler)
@@ -80,7 +80,7 @@ def test_ipvs_without_persistence_splits_calls(family: Family, method: Method) -
     with Lab(family=family, method=method) as lab:
         Ipvs(lab).add("-s", "rr", "-o")
         for server in lab.servers:
-            sipp.serve(server)
+            sipp.serve(server, retransmit=False)
         with watch(lab) as traffic:
             calls = Calls(COUNT, rate=30, retransmit=False, answer_within=1.0)
             statistics = sipp.call(lab.client, calls)
@@ -97,7 +97,7 @@ def test_registrations(family: Family, method: Method) -> None:
     with Lab(family=family, method=method, offload=False) as lab:
         Ipvs(lab).add(*SIP_PERSISTENCE)
         for server in lab.servers:
-            sipp.serve(server, scenario=Scenario.REGISTRAR)
+            sipp.serve(server, scenario=Scenario.REGISTRAR, retransmit=False)
         with watch(lab, clients=True) as traffic:
             calls = Calls(COUNT, rate=30, retransmit=False, scenario=Scenario.REGISTERING)
             assert sipp.call(lab.client, calls) == (COUNT, COUNT, 0, 0)
@@ -113,8 +113,8 @@ def test_calls_that_a_server_starts(family: Family) -> None:
         Ipvs(lab).add(*SIP_PERSISTENCE)
         caller, *others = lab.servers
         for server in others:
-            sipp.serve(server)
-        sipp.serve(lab.client, filler=LARGE)
+            sipp.serve(server, retransmit=False)
+        sipp.serve(lab.client, filler=LARGE, retransmit=False)
         with watch(lab, clients=True) as traffic:
             calls = Calls(COUNT, rate=30, retransmit=False, filler=LARGE)
             statistics = Caller(caller, calls, lab.client.address).wait()
