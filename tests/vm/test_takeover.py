@@ -111,16 +111,36 @@ def numbers(recorder: Recorder) -> list[int]:
     return [int(received.payload[-9:]) for received in recorder.received]
 
 
-@pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("method", ["masq", "route"])
-@pytest.mark.parametrize("is_one_packet_by_now", [False, True])
+@pytest.mark.parametrize(
+    ("family", "method", "is_one_packet_by_now"),
+    [(4, "masq", False), (6, "masq", True), (4, "route", True), (6, "route", False)],
+)
 def test_a_trunk_that_never_falls_silent_is_taken_over(
     family: Family, method: Method, is_one_packet_by_now: bool
 ) -> None:
     """Its connection ends, its calls go where their marks say, not one datagram is lost."""
-    with Lab(family=family, method=method) as lab, contextlib.ExitStack() as stack:
-        director = Director(lab)
-        director.ipvs.add("-s", "rr")
+    with Lab(family=family, method=method) as lab:
+        check_taken_over(Director(lab), is_one_packet_by_now=is_one_packet_by_now)
+
+
+@pytest.mark.nft
+def test_with_native_rules_a_trunk_is_held_by_native_rules() -> None:
+    """And their table is gone afterwards."""
+    with Lab(method="masq") as lab:
+        lab.director.run(["nft", "add table inet pe_nfq"])
+        check_taken_over(Director(lab), is_one_packet_by_now=False)
+
+        tables = lab.director.run(["nft", "list", "tables"]).stdout
+        assert "table inet pe_nfq\n" in tables
+        assert "takeover" not in tables
+        assert "security" not in tables
+
+
+def check_taken_over(director: Director, *, is_one_packet_by_now: bool) -> None:
+    """The whole way, from the trap itself to the trunk on all servers."""
+    lab = director.lab
+    director.ipvs.add("-s", "rr")
+    with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(s.record(echo=True)) for s in lab.servers]
         with Trunk(lab) as trunk:
             wait_until(lambda: trunk.sent > 10, "the trunk")

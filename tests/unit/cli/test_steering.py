@@ -87,9 +87,7 @@ def test_both_kinds_are_told_of() -> None:
 
 
 @pytest.mark.parametrize("text", ["5060", "0", "0x50600001", "marks", "0x1ffffffff"])
-def test_a_mark_base_that_is_none_is_refused(
-    text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mark_base_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything is looked at."""
     with pytest.raises(SystemExit) as ended:
         main(["steering", "show", "--mark-base", text])

@@ -64,10 +64,19 @@ def test_what_the_engine_found_is_kept_byte_for_byte(pe_data: bytes) -> None:
 def test_a_file_is_read_past_what_cannot_be(tmp_path: Path) -> None:
     """The title; and a line that is too long is no line, and its parts are none either."""
     path = tmp_path / "ip_vs_conn"
-    too_long = TEMPLATE + b"x" * 1024 + PLAIN
+    # read in parts, the second would be a line
+    too_long = TEMPLATE.ljust(1024, b"x") + PLAIN
     path.write_bytes(TITLE + b"".join(line + b"\n" for line in (PLAIN, too_long, b"", V6)))
 
     assert list(read_connections(path)) == [parse_connection(PLAIN), parse_connection(V6)]
+
+
+def test_a_line_ends_where_the_kernel_ends_it(tmp_path: Path) -> None:
+    """Blanks before that, and CR, are the engine's."""
+    path = tmp_path / "ip_vs_conn"
+    path.write_bytes(TITLE + TEMPLATE + b" abc \r\n")
+
+    assert [c.pe_data for c in read_connections(path)] == [b" abc \r"]
 
 
 def test_the_last_line_may_be_cut(tmp_path: Path) -> None:
