@@ -18,7 +18,10 @@ OWN: Final = f"-u {VIP}:5060 {' '.join(SIP_PERSISTENCE)}"
 #: What a daemon's absence alone says.
 NOT_STARTED: Final = {"daemon", "rules", "queue 5060", "queue 5059"}
 #: The module and all that needs it.
-UNLOAD: Final = "lsmod | grep -o '^ip_vs_[a-z_]*' | xargs -r rmmod; rmmod ip_vs"
+UNLOAD: Final = """
+lsmod | grep -o '^ip_vs_[a-z_]*' | xargs -r rmmod
+! lsmod | grep -q '^ip_vs ' || rmmod ip_vs
+"""
 ALL: Final = '[[adopt]]\nservice = "all"\n'
 
 
