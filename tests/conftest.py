@@ -14,6 +14,11 @@ settings.register_profile("pe-nfq", deadline=None)
 settings.load_profile("pe-nfq")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--share N/M`, of vm tests: those of every M-th file, from the N-th."""
+    parser.addoption("--share", default="1/1", metavar="N/M", help="of the files of tests/vm")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Ask what an e2e or vm test needs, and say why it is not run."""
     if reason := _missing(item):

@@ -29,6 +29,20 @@ def choose_kinds(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(host.FIXTURE, names, indirect=True, scope="session")
 
 
+def take_share(config: pytest.Config, items: list[pytest.Item], folder: Path) -> None:
+    """Leave the tests of a folder to other runs whose files are not of this one's `--share`.
+
+    A guest of user-mode Linux uses one processor: two runs with a share each take half the time.
+    """
+    number, count = map(int, config.getoption("share").split("/"))
+    files = sorted({item.path for item in items if folder in item.path.parents})
+    ours = set(files[number - 1 :: count])
+    others = [item for item in items if item.path in files and item.path not in ours]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
 def mark(items: Iterable[pytest.Item], folder: Path) -> None:
     """Mark the tests of a folder; their time limits, which are for this machine, are stretched."""
     for item in items:

@@ -15,8 +15,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     tier.choose_kinds(metafunc)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     tier.mark(items, Path(__file__).parent)
+    tier.take_share(config, items, Path(__file__).parent)
 
 
 @pytest.fixture(autouse=True, scope="session")
