@@ -53,7 +53,7 @@ def complaint(name: str) -> str:
 def test_built_ins_load_by_name() -> None:
     """The engines and schedulers of this distribution are what its entry points say."""
     assert {"source"} <= set(engine_names())
-    kernels = "rr wrr lc wlc sed nq fo ovf dh sh mh twos".split()
+    kernels = ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "dh", "sh", "mh", "twos"]
     assert set(kernels) <= set(scheduler_names())
     assert load_engine("source").name == "source"
     assert [load_scheduler(name).name for name in scheduler_names()] == list(scheduler_names())
