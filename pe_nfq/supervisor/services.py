@@ -101,7 +101,7 @@ class Services:
     async def _steer(self, snapshot: Snapshot, gone: tuple[RealServer, ...]) -> None:
         report: Report = await self._steering_thread.run(self._steering.apply, snapshot, gone)
         if len(report.changes) > _MOST_CHANGES:
-            summary = f"{len(report.changes)} ip commands; pe-nfq steering show has the outcome"
+            summary = f"{len(report.changes)} changes; pe-nfq steering show has the outcome"
             self._tell("steering", change=summary)
         else:
             for change in report.changes:
