@@ -118,9 +118,12 @@ def serve(
     scenario: Scenario = Scenario.UAS,
     filler: int = 0,
     retransmit: bool = True,
+    ring: float = 0.0,
 ) -> Process:
     """Start a SIPp server where SIP comes to a node; it listens when this returns.
 
+    It rings for `ring` seconds: answers that pass the director one right after the
+    other may be turned round by its workers, and SIPp takes no 180 after a 200.
     Without `retransmit` a slow machine has no answer sent twice, and acknowledged twice.
     """
     local = node.listens if isinstance(node, Server) else node.address
@@ -130,6 +133,7 @@ def serve(
             *("-i", _bracketed(local), "-p", str(port), *_SOCKET),
             # a BYE of a call that another server has must not be answered 200: real servers say 481
             *("-default_behaviors", "all,-bye"),
+            *("-d", str(int(ring * 1000))),
             *([] if retransmit else ["-nr"]),
         ]
     )
