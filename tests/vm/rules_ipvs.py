@@ -58,7 +58,9 @@ class RuledIpvs:
 
     def try_load(self, *, method: str) -> subprocess.CompletedProcess[str]:
         """Load the rules, or see why not."""
-        lines = ['steering = "ipvs"', f'state_dir = "{self.lab.directory}/none"']
+        # a listener would mark what servers send as if it were what clients send
+        lines = ['steering = "ipvs"', "outbound = false"]
+        lines += [f'state_dir = "{self.lab.directory}/none"']
         lines += ["[[service]]", f'address = "{self.address}"']
         for server in self.lab.servers:
             lines += ["[[service.server]]", f'address = "{server.address}"', f'method = "{method}"']
