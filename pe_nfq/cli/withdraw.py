@@ -53,7 +53,10 @@ def _stop(state_dir: Path) -> str:
     pid = holder(state_dir)
     if not pid:
         return "none ran"
-    descriptor = os.pidfd_open(pid)
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return f"has ended by itself, PID {pid}"
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         if not select.select([descriptor], [], [], _STOP_LIMIT)[0]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pe_nfq.config import Config, ServiceSpec, Steering
-from pe_nfq.errors import TableError
+from pe_nfq.errors import RulesError, TableError
 from pe_nfq.model import VirtualService
 from pe_nfq.netfilter.ruleset import Kind, RuleSet, Service
 from pe_nfq.supervisor_lock import holder
@@ -35,6 +35,8 @@ def rules_now(config: Config) -> RuleSet:
         services = [_of_spec(spec) for spec in config.services]
         known = {str(service) for service in services}
         services += [s for s in in_table if config.adopt and str(s) not in known]
+    if config.adopt and not services:
+        raise RulesError("nothing is adopted yet: start pe-nfq run, and load when it is ready")
     return _rules(config, services)
 
 
