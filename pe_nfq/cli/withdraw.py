@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Final
 
 from pe_nfq.config import load
-from pe_nfq.errors import PeNfqError
+from pe_nfq.errors import ConfigError, PeNfqError
 from pe_nfq.netfilter import backend
 from pe_nfq.steering import Settings, make_steering
 from pe_nfq.supervisor_lock import holder
 
 #: Workers work off their queues for a second at most, one after the other with the standby.
 _STOP_LIMIT: Final = 15.0
+#: The way out must not depend on a good file.
+_WITHOUT_FILE: Final = (
+    "Without a file: pe-nfq rules unload; kill the PID in the log's start line; "
+    "pe-nfq steering clear"
+)
 _STEERINGS: Final = ("ipvs", "route")
 
 
@@ -37,7 +42,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Do it. Raises PeNfqError."""
-    config = load(args.config)
+    try:
+        config = load(args.config)
+    except ConfigError as error:
+        raise PeNfqError(f"{error}. {_WITHOUT_FILE}") from None
     with backend.Exclusive():
         victims = list(backend.everything())
         backend.retire(victims)

@@ -1,6 +1,7 @@
 """Running the kernel's rule tools; the one place of this package that runs anything."""
 
 import re
+import os
 import shlex
 import shutil
 import subprocess
@@ -49,7 +50,13 @@ def run_aside(command: Command, then: Sequence[str]) -> str:
 def _run(command: Command, name: str) -> str:
     try:
         done = subprocess.run(
-            command.argv, input=command.stdin, capture_output=True, text=True, timeout=_TIMEOUT
+            command.argv,
+            input=command.stdin,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            # their complaints become ours: one language, plain quotes
+            env={**os.environ, "LC_ALL": "C"},
         )
     except FileNotFoundError:
         raise RulesError(f"{name} is not installed") from None
