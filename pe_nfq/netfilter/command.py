@@ -1,7 +1,7 @@
 """Running the kernel's rule tools; the one place of this package that runs anything."""
 
-import re
 import os
+import re
 import shlex
 import shutil
 import subprocess
