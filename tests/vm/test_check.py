@@ -42,17 +42,6 @@ def test_a_clean_director(method: str, family: int) -> None:
         assert [item for item in rig.items() if item.status > Status.OK] == []
 
 
-@pytest.mark.nft
-def test_a_clean_director_with_masq() -> None:
-    """Where nft rewrites what servers send."""
-    with (
-        Lab(servers=2, method="masq") as lab,
-        make_rig(lab, PeNfq(lab, top={"steering": "ipvs"})) as rig,
-        rig.daemon,
-    ):
-        assert [item for item in rig.items() if item.status > Status.OK] == []
-
-
 @pytest.mark.parametrize("plant", PLANTS, ids=[plant.name for plant in PLANTS])
 def test_finds(rig: Rig, plant: Plant) -> None:
     """Each is found under its name, with a remedy, and only while it is there."""
