@@ -32,8 +32,9 @@ from pe_nfq.templates import boottime_ms
 
 #: How long a leaving worker may take; it drains its queue for up to a second (s).
 _LEAVE_LIMIT: Final = 3.0
-#: How long a starting worker may take before it counts as hung (ms).
-_START_LIMIT: Final = 20_000
+#: How long a starting worker may take before it counts as hung (ms). It imports for a second, for
+#: half a minute where the machine is emulated or swaps; to kill it then helps nobody.
+_START_LIMIT: Final = 90_000
 
 #: Called with an event's name and facts.
 Tell = Callable[..., None]
