@@ -137,3 +137,18 @@ def test_without_nft_conntrack_keeps_what_servers_send_from_other_ports() -> Non
     left = fill(read("outbound.iptables"), replace(OVER_IPVS, rewrites=False), (4,))
 
     assert ("-j CT --notrack" in kept, "-j CT --notrack" in left) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["input.iptables", "input.nft"])
+def test_a_mark_of_the_operators_counts_before_an_address(name: str) -> None:
+    """As in `ip_vs_service_find`: it may join ports that have services of their own."""
+    rules = rule_lines(fill(read(name), OVER_IPVS, (4,)))
+    marked = [n for n, line in enumerate(rules) if re.search(r"mark (--mark )?0x5 ", line)]
+    by_address = [
+        n
+        for n, line in enumerate(rules)
+        if re.search(r"-d 203\.0\.113\.10 .*-g PENFQ-0x|daddr 203\.0\.113\.10 .*mark set", line)
+    ]
+
+    assert len(marked) == len(by_address) > 0
+    assert all(mark < address for mark, address in zip(marked, by_address, strict=True))
