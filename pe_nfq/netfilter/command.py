@@ -54,12 +54,16 @@ def _run(command: Command, name: str) -> str:
             input=command.stdin,
             capture_output=True,
             text=True,
+            # an operator's comment may hold any bytes
+            errors="backslashreplace",
             timeout=_TIMEOUT,
             # their complaints become ours: one language, plain quotes
             env={**os.environ, "LC_ALL": "C"},
         )
     except FileNotFoundError:
         raise RulesError(f"{name} is not installed") from None
+    except OSError as error:
+        raise RulesError(f"{name} cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise RulesError(f"{name} did not end within {_TIMEOUT:g} s") from None
     if done.returncode:

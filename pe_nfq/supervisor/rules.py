@@ -1,6 +1,8 @@
 """The netfilter rules, where somebody has loaded them, follow the services that are in force."""
 
 import asyncio
+import contextlib
+from typing import Final
 
 from pe_nfq.config import Config
 from pe_nfq.errors import PeNfqError
@@ -10,6 +12,9 @@ from pe_nfq.netfilter.ruleset import RuleSet
 from pe_nfq.netfilter.wanted import rules_of
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.threads import Thread
+
+#: What could not be loaded is tried again so often (s): until then new services have no rules.
+RETRY_EVERY: Final = 5.0
 
 
 class Rules:
@@ -30,8 +35,11 @@ class Rules:
     async def keep(self) -> None:
         """Load what the newest snapshot needs, for ever."""
         done: RuleSet | None = None
+        trouble = ""
         while True:
-            await self._news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_EVERY if trouble else None):
+                    await self._news.wait()
             self._news.clear()
             assert self._snapshot is not None
             try:
@@ -40,5 +48,10 @@ class Rules:
                     if change := await self._thread.run(follow, rules):
                         self._tell("rules", change=change)
                     done = rules
+                trouble = ""
             except PeNfqError as error:
-                self._tell("rules-error", error=str(error))
+                # Half of it may be loaded, so that not even the rules from before are sure.
+                done = None
+                if str(error) != trouble:
+                    trouble = str(error)
+                    self._tell("rules-error", error=trouble)
