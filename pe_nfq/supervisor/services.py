@@ -71,7 +71,7 @@ class Services:
             self.snapshot, self._gone = new, gone
             if gone and await _until(partial(followed, new.number), _FOLLOW_LIMIT):
                 self._gone = ()
-                await self._steer(new, ())
+                await self._steer_or_tell()
             return new
 
     async def look_for_links(self) -> bool:
@@ -92,11 +92,15 @@ class Services:
                 continue
             due = loop.time() + _RECONCILE_EVERY
             async with self._one_at_a_time:
-                try:
-                    if self.snapshot is not None:
-                        await self._steer(self.snapshot, self._gone)
-                except SteeringError as error:
-                    self._tell("steering-error", error=str(error))
+                await self._steer_or_tell()
+
+    async def _steer_or_tell(self) -> None:
+        """By what is published, which no failure takes back: it is tried again before long."""
+        try:
+            if self.snapshot is not None:
+                await self._steer(self.snapshot, self._gone)
+        except SteeringError as error:
+            self._tell("steering-error", error=str(error))
 
     async def _steer(self, snapshot: Snapshot, gone: tuple[RealServer, ...]) -> None:
         report: Report = await self._steering_thread.run(self._steering.apply, snapshot, gone)

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from pe_nfq.config import Config, parse
-from pe_nfq.steering import Settings, make_steering
+from pe_nfq.errors import SteeringError
+from pe_nfq.model import RealServer, Snapshot
+from pe_nfq.steering import Report, Settings, make_steering
+from pe_nfq.steering.mark import MarkSteering
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Epoch, Table, environment
@@ -62,3 +65,33 @@ def test_a_change_of_a_dest_names_its_service(
     assert events == [
         {"service": f"udp {VIP}", "dest": dest, "change": change} for dest, change in told
     ]
+
+
+class _Unclearing(MarkSteering):
+    """Fails once nobody needs to be steered to any more, which is the clean-up."""
+
+    def apply(self, snapshot: Snapshot, retired: tuple[RealServer, ...] = ()) -> Report:
+        if snapshot.number > 1 and not retired:
+            raise SteeringError("busy")
+        return super().apply(snapshot, retired)
+
+
+def test_what_is_published_is_in_force_though_the_clean_up_fails(tmp_path: Path) -> None:
+    """Workers decide by it already: to report a failure would set the old services against it."""
+    env, _ = environment.create(tmp_path, 10)
+    table = Table(env, Epoch(env.directory))
+    events: list[tuple[str, dict[str, Any]]] = []
+
+    async def change() -> Snapshot:
+        services = Services(
+            table,
+            Thread("table"),
+            _Unclearing(),
+            lambda event, **facts: events.append((event, facts)),
+        )
+        await services.apply(config(tmp_path, "192.0.2.11", "192.0.2.12"), lambda _: True)
+        return await services.apply(config(tmp_path, "192.0.2.11"), lambda _: True)
+
+    assert asyncio.run(change()) == table.snapshot()
+    table.close()
+    assert ("steering-error", {"error": "busy"}) in events
