@@ -63,5 +63,8 @@ class Neighbours:
         text = entry.get_attr("NDA_LLADDR") or ""
         if not entry["state"] & _KNOWN:
             return b""
-        link = bytes.fromhex(text.replace(":", ""))
+        try:
+            link = bytes.fromhex(text.replace(":", ""))
+        except ValueError:  # of a tunnel: an IP address, which no queue shows
+            return b""
         return link if len(link) in _LENGTHS and any(link) else b""
