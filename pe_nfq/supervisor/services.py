@@ -58,7 +58,7 @@ class Services:
             self.links.recall(old)
             build = self.links.filled(partial(to_snapshot, config))
             new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
-            gone = _gone(old, new)
+            gone = _gone(old, new, self._gone)
             await self._steer(new, gone)
             if old is None or _differ(old, new):
                 new = await self._table_thread.run(
@@ -158,11 +158,18 @@ def _differ(old: Snapshot, new: Snapshot) -> bool:
     return replace(old, number=new.number).to_json() != new.to_json()
 
 
-def _gone(old: Snapshot | None, new: Snapshot) -> tuple[RealServer, ...]:
-    """Dests that templates may still name and the new snapshot lacks."""
+def _gone(
+    old: Snapshot | None, new: Snapshot, leaving: tuple[RealServer, ...] = ()
+) -> tuple[RealServer, ...]:
+    """Dests that workers may still choose and the new snapshot lacks.
+
+    `leaving` went before, and a worker that has not followed yet may have them still.
+    """
     kept = {dest.id for service in new.services for dest in service.dests}
     before = () if old is None else old.services
-    return tuple(dest for service in before for dest in service.dests if dest.id not in kept)
+    found = {dest.id: dest for dest in leaving}
+    found |= {dest.id: dest for service in before for dest in service.dests}
+    return tuple(dest for dest in found.values() if dest.id not in kept)
 
 
 async def _until(condition: Callable[[], bool], limit: float) -> bool:

@@ -122,6 +122,8 @@ def test_what_the_operator_filters_never_arrives(lab: RulesLab, family: int) -> 
     """Decided or not, by a worker or the standby worker: his filter comes before IPVS."""
     lab.load(*IPVS)
     worker = lab.listen(5060, FIRST_MARK)
+    # before: it arrives, and the ends know each other's link-layer addresses
+    assert len(lab.exchange([INVITE], family)) == 1
     drop = [lab.tool(family), "-A", "INPUT", "-s", CLIENT[family], "-p", "udp", "-j", "DROP"]
     lab.director.run(drop)
     for _ in ("with a worker", "without"):

@@ -54,24 +54,6 @@ def take_over(rig: Rig) -> None:
     assert process.wait(30) == 0
 
 
-def track(rig: Rig) -> None:
-    """A datagram before our rules, on a director that tracks."""
-    unload(rig)
-    rig.shell("iptables -t mangle -I PREROUTING -m conntrack --ctstate NEW")
-    rig.lab.client.send([b"OPTIONS"])
-    wait_until(lambda: tracked(rig), "the entry")
-    load(rig)
-
-
-def forget_tracked(rig: Rig) -> None:
-    rig.shell("iptables -t mangle -D PREROUTING -m conntrack --ctstate NEW")
-    wait_until(lambda: not tracked(rig), "the end of the entry", 60)
-
-
-def tracked(rig: Rig) -> bool:
-    return "dport=5060" in rig.shell("cat /proc/net/nf_conntrack")
-
-
 PLANTS: Final = [
     Plant(
         "the VIP is gone",
@@ -154,15 +136,6 @@ PLANTS: Final = [
         FAIL,
         "1 override our marks, the last for",
         "pe-nfq steering takeover -c /",
-    ),
-    Plant(
-        "conntrack on the SIP port",
-        track,
-        forget_tracked,
-        f"conntrack {SERVICE}",
-        WARN,
-        "1 entries, the last for",
-        f"conntrack -D -f ipv4 -p udp -d {VIP} --dport 5060",
     ),
     Plant(
         "an ip rule takes our marks",

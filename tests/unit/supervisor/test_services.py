@@ -8,10 +8,10 @@ import pytest
 
 from pe_nfq.config import Config, parse
 from pe_nfq.errors import SteeringError
-from pe_nfq.model import RealServer, Snapshot
+from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.steering import Report, Settings, make_steering
 from pe_nfq.steering.mark import MarkSteering
-from pe_nfq.supervisor.services import Services
+from pe_nfq.supervisor.services import Services, _gone
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Epoch, Table, environment
 
@@ -95,3 +95,14 @@ def test_what_is_published_is_in_force_though_the_clean_up_fails(tmp_path: Path)
     assert asyncio.run(change()) == table.snapshot()
     table.close()
     assert ("steering-error", {"error": "busy"}) in events
+
+
+def test_what_left_before_a_worker_followed_leaves_again() -> None:
+    """It is steered to for as long as a worker may choose it, unless it has come back."""
+    first, second = RealServer(1, Endpoint.parse(VIP)), RealServer(2, Endpoint.parse(VIP))
+
+    def having(*dests: RealServer) -> Snapshot:
+        return Snapshot(1, 0x50600000, 1, (VirtualService(9, Endpoint.parse(VIP), dests),))
+
+    assert _gone(having(second), having(), (first,)) == (first, second)
+    assert _gone(having(second), having(first), (first,)) == (second,)
