@@ -87,6 +87,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> int:
+    # What is wanted is read with the lock held: a daemon that publishes other services meanwhile
+    # waits for it, and then finds rules to bring in line.
+    with backend.Exclusive():
+        return _load_alone(args)
+
+
+def _load_alone(args: argparse.Namespace) -> int:
     settled = rewriting.settle(_rules(args))
     rules = settled.rules
     if settled.leaks and not args.force:
@@ -94,15 +101,14 @@ def _load(args: argparse.Namespace) -> int:
         raise RulesError(f"{what} (or give --force)")
     if settled.trouble:
         print(f"pe-nfq: warning: {settled.trouble}; {settled.remedy}", file=sys.stderr)
-    with backend.Exclusive():
-        chosen = backend.choose(args.backend, rules)
-        if not args.force:
-            obstacles.refuse(rules)
-        if args.dry_run:
-            print(*backend.planned_load(chosen, rules), sep="\n")
-            print(*backend.planned_unload(backend.leftovers(chosen, rules)), sep="\n", end="")
-            return 0
-        backend.load(chosen, rules)
+    chosen = backend.choose(args.backend, rules)
+    if not args.force:
+        obstacles.refuse(rules)
+    if args.dry_run:
+        print(*backend.planned_load(chosen, rules), sep="\n")
+        print(*backend.planned_unload(backend.leftovers(chosen, rules)), sep="\n", end="")
+        return 0
+    backend.load(chosen, rules)
     print(f"loaded with {chosen.name}: {', '.join(map(str, rules.services))}")
     return 0
 
