@@ -8,8 +8,10 @@ import enum
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
+
+from pe_nfq.lifetime import Lifetimes
 
 
 class Reason(enum.Enum):
@@ -125,6 +127,8 @@ class VirtualService:
     bytes, `sched_flags` are `-b`. `one_packet` is `-o` as the operator gave
     it; we decide every datagram alone in any case. A service of a `fwmark`
     (`-f`) has its family's unspecified address and port 0 as `endpoint`.
+    `key` is the engine's option, empty: its default. `lifetimes` None: one
+    timer for all, as in the kernel.
     """
 
     id: int
@@ -139,6 +143,8 @@ class VirtualService:
     sched_flags: tuple[str, ...] = ()
     one_packet: bool = True
     fwmark: int = 0
+    key: str = ""
+    lifetimes: Lifetimes | None = None
 
     def __str__(self) -> str:
         return service_name(self.endpoint, self.fwmark)
@@ -217,6 +223,8 @@ def _service_facts(service: VirtualService) -> dict[str, Any]:
         "mask": service.mask.hex(),
         "on_decline": service.on_decline.value,
         "expire_quiescent": service.expire_quiescent,
+        "key": service.key,
+        "lifetimes": None if service.lifetimes is None else asdict(service.lifetimes),
         "dests": [
             {
                 "id": d.id,
@@ -259,6 +267,8 @@ def _service(facts: Mapping[str, Any]) -> VirtualService:
         mask=bytes.fromhex(facts["mask"]),
         on_decline=OnDecline(facts["on_decline"]),
         expire_quiescent=facts["expire_quiescent"],
+        key=facts["key"],
+        lifetimes=None if facts["lifetimes"] is None else Lifetimes(**facts["lifetimes"]),
     )
 
 

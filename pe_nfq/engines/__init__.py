@@ -7,9 +7,11 @@ first use and refuses unknown names, duplicates and other api versions with
 one clear line.
 """
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
+from pe_nfq.errors import RegistryError
+from pe_nfq.lifetime import Kind, Life, Lifetimes
 from pe_nfq.model import Reason
 from pe_nfq.registry import Registry
 
@@ -17,14 +19,32 @@ from pe_nfq.registry import Registry
 API_VERSION: Final = 1
 
 
+#: For `Engine.quiet`: whatever a payload begins with.
+ANY_BYTE: Final = frozenset(range(256))
+
+
+class Related(NamedTuple):
+    """Another dialog whose server a new one has to share: its pe_data, and what names it."""
+
+    pe_data: bytes
+    why: str
+
+
 class Engine(Protocol):
     """What a persistence engine answers. Stateless; called from the packet path.
 
-    Subclass it to inherit the defaults of `is_request`, `facts` and `show`.
+    Subclass it to inherit the defaults of all but `name`, `api_version` and `key`.
     """
 
     name: str
     api_version: int
+    #: First bytes of payloads that never say anything of a live template's life: a cached
+    #: answer serves them without a call of `note`.
+    quiet: frozenset[int] = ANY_BYTE
+
+    def keyed(self, key: str) -> "Engine":
+        """As this one, by the operator's `key` option. Raises ValueError: what would be right."""
+        raise ValueError(f"engine {self.name} has no key to choose; leave the option out")
 
     def key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
         """The extra key (`pe_data`) of a datagram, or why it has none (kernel: `fill_param`).
@@ -36,6 +56,10 @@ class Engine(Protocol):
         """
         ...
 
+    def outbound_key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
+        """The same key of a datagram that a real server sends to the client; `key` by default."""
+        return self.key(packet, at, end)
+
     def is_request(self, packet: bytes, at: int, end: int) -> bool | None:
         """Of a datagram that a real server sends: whether it asks, or answers (kernel: `conn_out`).
 
@@ -44,6 +68,30 @@ class Engine(Protocol):
         servers send says nothing of templates. Arguments as for `key`.
         """
         return None
+
+    def note(self, packet: bytes, at: int, end: int, outbound: bool) -> Any:
+        """What a datagram says of its template's life; None, the default: nothing.
+
+        Whatever it is, it is handed to `life`. `outbound`: a real server sent
+        it. Other arguments, and exceptions, as for `key`.
+        """
+        return None
+
+    def life(self, old: Life | None, note: Any, timeout: int, lifetimes: Lifetimes) -> Life:
+        """The life of a template after a datagram: pure, quick, called inside a transaction.
+
+        `old` is None for a new template; `note` is never None for another.
+        `timeout` is `-p` in seconds. Not called where the operator wants the
+        kernel's one timer.
+        """
+        return Life(Kind.PLAIN, timeout) if old is None else old
+
+    def related(self, packet: bytes, at: int, end: int) -> Sequence[Related]:
+        """Dialogs of the same service whose server a NEW template has to share; the first known.
+
+        None by default. Arguments and exceptions as for `key`.
+        """
+        return ()
 
     def facts(self, payload: bytes) -> Mapping[str, str | int]:
         """What the FIRST datagram of a dialog says of it, for logs and listings.
@@ -61,13 +109,29 @@ _REGISTRY: Final = Registry[Engine](
     kind="engine",
     group="pe_nfq.engines",
     api_version=API_VERSION,
-    methods=("key", "is_request", "facts", "show"),
+    methods=(
+        "key",
+        "keyed",
+        "outbound_key",
+        "is_request",
+        "note",
+        "life",
+        "related",
+        "facts",
+        "show",
+    ),
 )
 
 
-def load_engine(name: str) -> Engine:
-    """The engine `name`; one object a process. Raises RegistryError."""
-    return _REGISTRY.load(name)
+def load_engine(name: str, key: str = "") -> Engine:
+    """The engine `name`, with the operator's `key` option if any. Raises RegistryError."""
+    engine = _REGISTRY.load(name)
+    if not key:
+        return engine
+    try:
+        return engine.keyed(key)
+    except ValueError as error:
+        raise RegistryError(str(error)) from None
 
 
 def engine_names() -> tuple[str, ...]:
