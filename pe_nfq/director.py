@@ -23,8 +23,9 @@ from pe_nfq.cache import TwoGenerations
 from pe_nfq.engines import load_engine
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import Emit
-from pe_nfq.flow import Flow, Queued, Served, ends_of, flow_of, pe_data_of
+from pe_nfq.flow import Flow, Queued, Served, ends_of, flow_of
 from pe_nfq.marks import FALLBACK_SLOTS, Marks
+from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Decision, Endpoint, OnDecline, Reason, Snapshot
 from pe_nfq.outbound import Outbound, OutFlow
 from pe_nfq.packet.dissect import dissect
@@ -99,7 +100,7 @@ class Director:
     def load(self, snapshot: Snapshot) -> None:
         """Decide by `snapshot` from now on. Raises RegistryError."""
         served = [
-            Served(service, load_engine(service.engine), Placement(service, snapshot))
+            Served(service, load_engine(service.engine, service.key), Placement(service, snapshot))
             for service in snapshot.services
         ]
         marks = Marks(snapshot.mark_base)
@@ -137,7 +138,12 @@ class Director:
             if plain and protocol == _UDP and total == len(packet):
                 flow = self._young_flows[ends]
                 decision = self._young[flow.prefix + flow.key(packet, at, total)]  # type: ignore[operator]
-                if now < decision.good_until and decision.epoch == self._epoch[0]:
+                if (
+                    now < decision.good_until
+                    and decision.epoch == self._epoch[0]
+                    # What may say something new of the dialog, unless it is a retransmission.
+                    and (packet[at] in flow.quiet or packet[at - 4 : at] in decision.noticed)
+                ):
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass
@@ -152,7 +158,8 @@ class Director:
         if flow is None:
             return {}
         served, direction = _served(flow)
-        pe_data = pe_data_of(served, packet, datagram, self._emit)
+        outbound = direction == "outbound"
+        pe_data = Message(served, packet, datagram, self._emit, outbound=outbound).pe_data
         shown = b"" if isinstance(pe_data, Reason) else pe_data
         facts = {"client": flow.client, "service": served.service, "direction": direction}
         return {"pe_data": shown, **facts}
@@ -213,14 +220,15 @@ class Director:
         decide, service = self._persistence.decide, flow.served.service
         if not service.timeout:
             return self._passed(Reason.NOT_PERSISTENT)
-        pe_data = pe_data_of(flow.served, packet, datagram, self._emit)
+        message = Message(flow.served, packet, datagram, self._emit, outbound=False)
+        pe_data = message.pe_data
         if isinstance(pe_data, bytes):
-            payload = packet[datagram.at : datagram.end]
-            return decide(flow, flow.prefix, pe_data, payload, now)
+            return decide(flow, flow.scope, pe_data, message, now)
         self.counts[pe_data.value] += 1
         self._emit("declined", {"why": pe_data.value, "service": service, "client": datagram.src})
         if service.on_decline is OnDecline.FALLBACK:
-            return decide(flow, flow.fallback_prefix, b"", b"", now)
+            message.decline()
+            return decide(flow, flow.fallback, b"", message, now)
         if service.on_decline is OnDecline.ACCEPT:
             return Decision(0, "passed", pe_data)
         self.counts["dropped"] += 1

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from pe_nfq.engines import Engine
-from pe_nfq.events import Emit
+from pe_nfq.engines import ANY_BYTE, Engine
 from pe_nfq.model import Datagram, Endpoint, Reason, VirtualService
 from pe_nfq.placement import Placement
-from pe_nfq.templates import key_prefix
+from pe_nfq.templates import Scope
 
 #: The engine of a datagram in which the service's own finds no key: plain persistence.
 FALLBACK_ENGINE = "source"
@@ -32,14 +31,21 @@ class Served:
     engine: Engine
     placement: Placement
 
+    @property
+    def quiet(self) -> frozenset[int]:
+        """What payloads begin with of which the engine need not take note."""
+        return ANY_BYTE if self.service.lifetimes is None else self.engine.quiet
+
 
 @dataclass(slots=True)
 class Flow:
-    """`key` is the engine's; the prefixes are those of template keys."""
+    """`key` and `quiet` are the engine's; `prefix` is its scope's."""
 
     key: Callable[[bytes, int, int], bytes | Reason]
     prefix: bytes
-    fallback_prefix: bytes
+    quiet: frozenset[int]
+    scope: Scope
+    fallback: Scope
     client: Endpoint
     vip: Endpoint
     served: Served
@@ -47,40 +53,26 @@ class Flow:
 
 def flow_of(datagram: Datagram, served: Served) -> Flow:
     """The flow that a datagram to the service belongs to."""
+    scope = scope_of(served.service, datagram.src)
     return Flow(
         key=served.engine.key,
-        prefix=template_prefix(served.service, datagram.src),
-        fallback_prefix=template_prefix(served.service, datagram.src, FALLBACK_ENGINE),
+        prefix=scope.prefix,
+        quiet=served.quiet,
+        scope=scope,
+        fallback=scope_of(served.service, datagram.src, FALLBACK_ENGINE),
         client=datagram.src,
         vip=datagram.dst,
         served=served,
     )
 
 
-def template_prefix(service: VirtualService, client: Endpoint, engine: str = "") -> bytes:
-    """What the keys of a client's templates begin with; `engine`: the service's own by default."""
+def scope_of(service: VirtualService, client: Endpoint, engine: str = "") -> Scope:
+    """What a client's templates share; `engine`: the service's own by default."""
     masked = bytes(a & m for a, m in zip(client.address, service.mask, strict=True))
-    return key_prefix(service.id, masked, engine or service.engine)
+    return Scope.of(service.id, masked, engine or service.engine)
 
 
 def ends_of(datagram: Datagram) -> bytes:
     """Addresses and ports as they stand in a packet without options: what flows are found by."""
     src, dst = datagram.src, datagram.dst
     return src.address + dst.address + src.port.to_bytes(2) + dst.port.to_bytes(2)
-
-
-def pe_data_of(served: Served, packet: bytes, datagram: Datagram, emit: Emit) -> bytes | Reason:
-    """What the engine finds. It may be a third party's: it cannot take the path down."""
-    try:
-        pe_data = served.engine.key(packet, datagram.at, datagram.end)
-    except Exception as error:
-        engine_error(served, error, emit)
-        return Reason.ENGINE_ERROR
-    if isinstance(pe_data, Reason) and datagram.cut:
-        return Reason.KEY_BEYOND_COPY
-    return pe_data
-
-
-def engine_error(served: Served, error: Exception, emit: Emit) -> None:
-    """Tell of an engine that raised."""
-    emit("engine-error", {"engine": served.service.engine, "error": f"{error!r:.200}"})

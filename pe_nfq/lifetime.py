@@ -45,6 +45,10 @@ class Life(NamedTuple):
     state: bytes = b""
 
 
+#: Of what has no template.
+NO_LIFE: Final = Life(Kind.PLAIN, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """What an operator sets of a service's lifetimes, in seconds; `-p` comes beside it.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from pe_nfq.lifetime import Lifetimes
+from pe_nfq.lifetime import NO_LIFE, Life, Lifetimes
 
 
 class Reason(enum.Enum):
@@ -149,6 +149,16 @@ class VirtualService:
     def __str__(self) -> str:
         return service_name(self.endpoint, self.fwmark)
 
+    @property
+    def longest(self) -> int:
+        """The longest timeout that a template of it can have (s)."""
+        return self.lifetimes.longest(self.timeout) if self.lifetimes else self.timeout
+
+    @property
+    def longest_dialog(self) -> int:
+        """How long a dialog of it may be silent at most (s)."""
+        return self.lifetimes.longest_dialog(self.timeout) if self.lifetimes else self.timeout
+
 
 def service_name(endpoint: Endpoint, fwmark: int = 0) -> str:
     """How a service is called everywhere: ``udp 203.0.113.10:5060``, ``fwmark 5``."""
@@ -197,7 +207,8 @@ class Decision:
     table being full), ``passed`` or ``dropped``; `reason` says why a datagram
     was not decided by its own key. `dest_id` is the real server that it goes
     to, or comes from. `good_until` (ms of boottime) and `epoch` bound its use
-    from a cache; 0: not to be cached.
+    from a cache; 0: not to be cached. `life` is what the engine made of the
+    dialog; `noticed` tells datagrams (`fingerprint`) that it has taken note of.
     """
 
     mark: int
@@ -207,6 +218,8 @@ class Decision:
     drop: bool = False
     good_until: int = 0
     epoch: int = 0
+    life: Life = field(default=NO_LIFE, compare=False)
+    noticed: set[bytes] = field(default_factory=set, compare=False)
 
 
 def _service_facts(service: VirtualService) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from pe_nfq.cache import TwoGenerations
 from pe_nfq.errors import TableError
 from pe_nfq.events import Emit
-from pe_nfq.flow import Flow, Queued, Served, ends_of, engine_error, pe_data_of, template_prefix
+from pe_nfq.flow import Flow, Queued, Served, ends_of, scope_of
 from pe_nfq.marks import Marks
+from pe_nfq.message import Message, notice
 from pe_nfq.model import Datagram, Decision, Endpoint, RealServer, Reason
 from pe_nfq.senders import Sender, Senders
 from pe_nfq.template_log import TemplateLog
-from pe_nfq.templates import Outcome, Rules, Settled, Table, Template, template_key
+from pe_nfq.templates import Origin, Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
 
 #: What no template's key begins with: the number of a service is below 2**20.
@@ -45,7 +46,8 @@ class OutFlow:
 
     key: Callable[[bytes, int, int], bytes | Reason]
     prefix: bytes
-    template_prefix: bytes
+    quiet: frozenset[int]
+    scope: Scope
     client: Endpoint
     sender: Sender
     remembered: bool
@@ -53,11 +55,12 @@ class OutFlow:
 
 def _out_flow(datagram: Datagram, sender: Sender, *, alone: bool) -> OutFlow:
     service, dests = sender.served.service, sender.dests
-    prefix = template_prefix(service, datagram.dst)
+    scope = scope_of(service, datagram.dst)
     return OutFlow(
-        key=sender.served.engine.key,
-        prefix=_cache_prefix(dests[0]) + prefix if dests else b"",
-        template_prefix=prefix,
+        key=sender.served.engine.outbound_key,
+        prefix=_cache_prefix(dests[0]) + scope.prefix if dests else b"",
+        quiet=sender.served.quiet,
+        scope=scope,
         client=datagram.dst,
         sender=sender,
         remembered=alone and len(dests) == 1 and datagram.src != service.endpoint,
@@ -108,11 +111,11 @@ class Outbound:
     def _which(self, flows: list[OutFlow], packet: bytes, datagram: Datagram, now: int) -> OutFlow:
         """Of several services the one in which the dialog is the sender's; else the first."""
         for flow in flows:
-            pe_data = pe_data_of(flow.sender.served, packet, datagram, self._emit)
+            pe_data = self._message(flow, packet, datagram).pe_data
             if isinstance(pe_data, Reason):
                 continue
             try:
-                template = self._table.match(template_key(flow.template_prefix, pe_data), now)[0]
+                template = self._table.match(flow.scope.key(pe_data), now)[0]
             except TableError:  # the decision itself will tell
                 break
             if template is not None and _sent_by(flow.sender, template) is not None:
@@ -121,90 +124,99 @@ class Outbound:
 
     def decide(self, flow: OutFlow, packet: bytes, datagram: Datagram, now: int) -> Decision | None:
         """The decision for a datagram of a flow. None: the snapshot of `flow` is old."""
-        served = flow.sender.served
-        if not served.service.timeout:
+        if not flow.sender.served.service.timeout:
             return self._passed(flow, Reason.NOT_PERSISTENT)
-        pe_data = pe_data_of(served, packet, datagram, self._emit)
+        message = self._message(flow, packet, datagram)
+        pe_data = message.pe_data
         if isinstance(pe_data, Reason):
             self._counts[pe_data.value] += 1
             return Decision(0, "passed", pe_data)
-        asks = self._asks(served, packet, datagram)
-        payload = packet[datagram.at : datagram.end]
         try:
-            return self._by_key(flow, pe_data, asks, payload, now)
+            return self._by_key(flow, pe_data, message, now)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
             # Without a mark it goes on to the standby worker, whose handle may serve.
             self._counts[Reason.TABLE_ERROR.value] += 1
             return Decision(0, "passed", Reason.TABLE_ERROR)
 
-    def _asks(self, served: Served, packet: bytes, datagram: Datagram) -> bool | None:
-        try:
-            return served.engine.is_request(packet, datagram.at, datagram.end)
-        except Exception as error:
-            engine_error(served, error, self._emit)
-            return None
+    def _message(self, flow: OutFlow, packet: bytes, datagram: Datagram) -> Message:
+        return Message(flow.sender.served, packet, datagram, self._emit, outbound=True)
 
-    def _by_key(
-        self, flow: OutFlow, pe_data: bytes, asks: bool | None, payload: bytes, now: int
-    ) -> Decision | None:
+    def _by_key(self, flow: OutFlow, pe_data: bytes, message: Message, now: int) -> Decision | None:
         """Compare the template with the sender; make or take it, where that is due."""
-        key = template_key(flow.template_prefix, pe_data)
+        key = flow.scope.key(pe_data)
         match = self._table.match(key, now)
         template = match.template
         dest = _sent_by(flow.sender, template)
         if dest is None:
             return self._passed(flow, Reason.UNKNOWN_SERVER)
+        asks = message.asks()
         rules = flow.sender.served.placement.rules
         if template is not None and _holds(rules, template):
-            if template.dest_id == dest.id and now < template.refresh_at:
-                return self._matched(flow, key, dest, template, match.epoch)
             if template.dest_id != dest.id and not asks:
                 return self._passed(flow, Reason.OTHER_SERVER)
+            if (
+                template.dest_id == dest.id
+                and now < template.refresh_at
+                and message.says_nothing_new(template.life)
+            ):
+                return self._matched(flow, dest, template, match.epoch, pe_data, message, now)
         if asks is None:
             return self._passed(flow, Reason.NO_KEY)
-        if not rules.is_valid(dest.id):
+        if not flow.sender.served.placement.takes(dest.id):
             return self._passed(flow, Reason.QUIESCED)
         long_pe_data = pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
-        settled = self._table.settle(key, now, _for_sender(rules, dest, asks), long_pe_data)
-        return self._settled(flow, key, dest, pe_data, payload, settled, now)
+        rules = _for_sender(rules, dest, asks, message)
+        settled = self._table.settle(key, now, rules, long_pe_data)
+        return self._settled(flow, dest, pe_data, message, settled, now)
 
     def _settled(
         self,
         flow: OutFlow,
-        key: bytes,
         dest: RealServer,
         pe_data: bytes,
-        payload: bytes,
+        message: Message,
         settled: Settled,
         now: int,
     ) -> Decision | None:
+        template, served = settled.template, flow.sender.served
         if settled.outcome is Outcome.STALE:
             return None
-        if settled.template is None:
+        if template is None:
             return self._passed(flow, Reason.TABLE_FULL)
-        if settled.template.dest_id != dest.id:
+        if template.dest_id != dest.id:
             return self._passed(flow, Reason.OTHER_SERVER)
-        matched = self._matched(flow, key, dest, settled.template, settled.epoch)
+        matched = self._matched(flow, dest, template, settled.epoch, pe_data, message, now)
         if settled.outcome is Outcome.MATCHED:
             return matched
-        facts = {"direction": "outbound"}
-        served = flow.sender.served
-        if settled.outcome is Outcome.MOVED and served.placement.rules.is_valid(settled.old_dest):
+        facts: dict[str, str | bytes] = {"direction": "outbound"}
+        if settled.outcome is Outcome.MOVED and served.placement.takes(settled.old_dest):
             facts["why"] = f"{dest.endpoint} sent a request"
-        self._log.changed(served, flow.client, settled, pe_data, payload, now, **facts)
+        self._log.changed(served, flow.client, settled, pe_data, message, now, **facts)
         return replace(matched, outcome=settled.outcome.value)
 
     def _matched(
-        self, flow: OutFlow, key: bytes, dest: RealServer, template: Template, epoch: int
+        self,
+        flow: OutFlow,
+        dest: RealServer,
+        template: Template,
+        epoch: int,
+        pe_data: bytes,
+        message: Message,
+        now: int,
     ) -> Decision:
-        """The dialog is its sender's; under an epoch, remembered until its refresh is due."""
-        if not flow.remembered:
-            epoch = 0
-        good_until = template.refresh_at if epoch else 0
-        decision = Decision(flow.sender.mark, "match", None, dest.id, False, good_until, epoch)
-        if epoch:
-            self._cache.put(_cache_prefix(dest) + key, decision)
+        """The dialog is its sender's; under an epoch, remembered until it must be looked at."""
+        if not flow.remembered or not epoch or len(pe_data) > MAX_PE_DATA:
+            return Decision(flow.sender.mark, "match", None, dest.id)
+        cache_key = _cache_prefix(dest) + flow.scope.prefix + pe_data
+        life, before = template.life, self._cache.get(cache_key)
+        noticed = before.noticed if before is not None and before.life == life else set()
+        notice(noticed, message.fingerprint)
+        until = template.cached_until(now)
+        decision = Decision(
+            flow.sender.mark, "match", None, dest.id, False, until, epoch, life, noticed
+        )
+        self._cache.put(cache_key, decision)
         return decision
 
     def _passed(self, flow: OutFlow, reason: Reason) -> Decision:
@@ -223,16 +235,18 @@ def _sent_by(sender: Sender, template: Template | None) -> RealServer | None:
 
 def _holds(rules: Rules, template: Template) -> bool:
     """As for inbound datagrams: one chosen under a newer snapshot than ours is obeyed."""
-    return template.snapshot > rules.snapshot or rules.is_valid(template.dest_id)
+    return template.snapshot > rules.snapshot or rules.keeps(template)
 
 
-def _for_sender(rules: Rules, dest: RealServer, asks: bool) -> Rules:
+def _for_sender(rules: Rules, dest: RealServer, asks: bool, message: Message) -> Rules:
     """Rules by which a new template is the sender's, and a request's in any case.
 
     Kernel: the second argument of `ip_vs_check_template`.
     """
     return rules._replace(
-        is_valid=lambda dest_id: rules.is_valid(dest_id) and (dest_id == dest.id or not asks),
+        keeps=lambda old: rules.keeps(old) and (old.dest_id == dest.id or not asks),
         choose=lambda key, load, state: (dest, state),
         choose_by_hash=lambda key, load, state: (dest, state),
+        life=message.life,
+        origin=Origin.SERVER,
     )

@@ -13,17 +13,25 @@ from pe_nfq.cache import TwoGenerations
 from pe_nfq.errors import TableError
 from pe_nfq.events import Emit
 from pe_nfq.flow import Flow
+from pe_nfq.message import Message, notice
 from pe_nfq.model import Decision, Reason
 from pe_nfq.template_log import TemplateLog
-from pe_nfq.templates import Outcome, Settled, Table, Template, template_key
+from pe_nfq.templates import Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
 
-#: Dialogs a worker remembers: 2 x 64 Ki of about 400 bytes.
+#: Dialogs a worker remembers: 2 x 64 Ki of about 700 bytes.
 MAX_CACHED: Final = 1 << 16
 
 
+#: What no scope's prefix begins with: the number of a service is below 2**20.
+_LONG: Final = b"\xfe"
+
+
 class Persistence:
-    """Decides by key. `cache` may be read directly: see `Decision` for how long an entry serves."""
+    """Decides by key. `cache` may be read directly: see `Decision` for how long an entry serves.
+
+    It is keyed by `Scope.prefix` and pe_data.
+    """
 
     def __init__(self, table: Table, emit: Emit, counts: Counter[str], log: TemplateLog) -> None:
         self._table = table
@@ -34,70 +42,96 @@ class Persistence:
         self.cache: TwoGenerations[bytes, Decision] = TwoGenerations(MAX_CACHED)
 
     def decide(
-        self, flow: Flow, prefix: bytes, pe_data: bytes, payload: bytes, now: int
+        self, flow: Flow, scope: Scope, pe_data: bytes, message: Message, now: int
     ) -> Decision | None:
         """The decision for a datagram with this key. None: the snapshot of `flow` is old."""
-        key = template_key(prefix, pe_data)
-        cached = self.cache.get(key)
-        if cached is not None and now < cached.good_until and cached.epoch == self._cells[0]:
+        asked = _Asked(flow, scope, pe_data, message, now)
+        cached = self.cache.get(asked.cache_key)
+        if (
+            cached is not None
+            and now < cached.good_until
+            and cached.epoch == self._cells[0]
+            and message.says_nothing_new(cached.life)
+        ):
+            notice(cached.noticed, message.fingerprint)
             return cached
         try:
-            match = self._table.match(key, now)
+            match = self._table.match(asked.key, now)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
             return self._unreadable()
         template = match.template
         try:
-            if template is not None and now < template.refresh_at and _holds(flow, template):
-                return self._matched(key, template, match.epoch)
-            settled = self._settle(flow, key, pe_data, now)
+            if (
+                template is not None
+                and now < template.refresh_at
+                and _holds(flow, template)
+                and message.says_nothing_new(template.life)
+            ):
+                return self._matched(asked, template, match.epoch)
+            settled = self._settle(asked, is_new=template is None)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
             if template is not None and _holds(flow, template):
-                return self._matched(key, template, epoch=0)
-            self._table.overflow(now, flow.served.service.timeout)
-            return self._unrecorded(flow, key, Reason.TABLE_ERROR)
-        return self._settled(flow, key, pe_data, payload, settled, now)
+                return self._matched(asked, template, epoch=0)
+            self._table.overflow(now, flow.served.service.longest_dialog)
+            return self._unrecorded(asked, Reason.TABLE_ERROR)
+        return self._settled(asked, settled)
 
-    def _settle(self, flow: Flow, key: bytes, pe_data: bytes, now: int) -> Settled:
+    def _settle(self, asked: "_Asked", *, is_new: bool) -> Settled:
+        flow, now = asked.flow, asked.now
         placement = flow.served.placement
         placement.prepare()
-        long_pe_data = pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
         try:
             rules = placement.rules_for(flow.client, flow.vip)
-            return self._table.settle(key, now, rules, long_pe_data)
+            return self._table.settle(
+                asked.key, now, asked.ruled(rules, is_new), asked.long_pe_data
+            )
         except TableError:
             raise
         except Exception as error:  # the scheduler may be a third party's
             scheduler = flow.served.service.scheduler
             self._emit("scheduler-error", {"scheduler": scheduler, "error": f"{error!r:.200}"})
-            return self._table.settle(key, now, placement.rules, long_pe_data)
+            rules = asked.ruled(placement.rules, is_new)
+            return self._table.settle(asked.key, now, rules, asked.long_pe_data)
 
-    def _settled(
-        self, flow: Flow, key: bytes, pe_data: bytes, payload: bytes, settled: Settled, now: int
-    ) -> Decision | None:
+    def _settled(self, asked: "_Asked", settled: Settled) -> Decision | None:
         if settled.outcome is Outcome.STALE:
             return None
         if settled.outcome is Outcome.FULL:
-            return self._unrecorded(flow, key, Reason.TABLE_FULL)
+            return self._unrecorded(asked, Reason.TABLE_FULL)
         if settled.template is None:
             self._counts[Reason.NO_DEST.value] += 1
             return Decision(0, "passed", Reason.NO_DEST)
-        matched = self._matched(key, settled.template, settled.epoch)
+        matched = self._matched(asked, settled.template, settled.epoch)
         if settled.outcome is Outcome.MATCHED:
             return matched
-        facts = {"scheduler": flow.served.service.scheduler, "direction": "inbound"}
-        self._log.changed(flow.served, flow.client, settled, pe_data, payload, now, **facts)
+        flow = asked.flow
+        facts: dict[str, str | bytes] = {"direction": "inbound"}
+        if settled.related is None:
+            facts["scheduler"] = flow.served.service.scheduler
+        else:
+            related = asked.message.related[settled.related]
+            facts |= {"why": related.why, "related": related.pe_data}
+            self._counts["related"] += 1
+        self._log.changed(
+            flow.served, flow.client, settled, asked.pe_data, asked.message, asked.now, **facts
+        )
         return replace(matched, outcome=settled.outcome.value)
 
-    def _matched(self, key: bytes, template: Template, epoch: int) -> Decision:
-        """Answer by a template; under an epoch, remember it until its refresh is due."""
-        good_until = template.refresh_at if epoch else 0
+    def _matched(self, asked: "_Asked", template: Template, epoch: int) -> Decision:
+        """Answer by a template; under an epoch, remember it until it has to be looked at again."""
+        if not epoch:
+            return Decision(template.mark, "match", None, template.dest_id)
+        life = template.life
+        before = self.cache.get(asked.cache_key)
+        noticed = before.noticed if before is not None and before.life == life else set()
+        notice(noticed, asked.message.fingerprint)
+        until = template.cached_until(asked.now)
         decision = Decision(
-            template.mark, "match", None, template.dest_id, False, good_until, epoch
+            template.mark, "match", None, template.dest_id, False, until, epoch, life, noticed
         )
-        if epoch:
-            self.cache.put(key, decision)
+        self.cache.put(asked.cache_key, decision)
         return decision
 
     def _unreadable(self) -> Decision:
@@ -109,10 +143,11 @@ class Persistence:
         self._counts[Reason.TABLE_ERROR.value] += 1
         return Decision(0, "passed", Reason.TABLE_ERROR)
 
-    def _unrecorded(self, flow: Flow, key: bytes, reason: Reason) -> Decision:
+    def _unrecorded(self, asked: "_Asked", reason: Reason) -> Decision:
         """Place a dialog without a record: every worker computes the same server."""
+        flow = asked.flow
         placement = flow.served.placement
-        dest = placement.by_hash(key)
+        dest = placement.by_hash(asked.key)
         if dest is None:
             self._counts[Reason.NO_DEST.value] += 1
             return Decision(0, "passed", Reason.NO_DEST)
@@ -121,10 +156,36 @@ class Persistence:
         return Decision(placement.rules.mark(dest.id), "unrecorded", reason, dest.id)
 
 
+class _Asked:
+    """What is asked of the table: whose template, by which datagram, when (ms)."""
+
+    def __init__(
+        self, flow: Flow, scope: Scope, pe_data: bytes, message: Message, now: int
+    ) -> None:
+        self.flow = flow
+        self.pe_data = pe_data
+        self.message = message
+        self.now = now
+        self.key = scope.key(pe_data)
+        self._scope = scope
+        self.cache_key, self.long_pe_data = scope.prefix + pe_data, b""
+        if len(pe_data) > MAX_PE_DATA:
+            # Whole it would fill the cache, and the table: one datagram can hold 60 kB of it.
+            self.cache_key, self.long_pe_data = _LONG + self.key, pe_data[:MAX_SHOWN_PE_DATA]
+
+    def ruled(self, rules: Rules, is_new: bool) -> Rules:
+        """A service's rules for this datagram; `is_new`: it has met no template."""
+        message = self.message
+        if not is_new:
+            return rules._replace(life=message.life)
+        related = tuple(self._scope.any_client(related.pe_data) for related in message.related)
+        return rules._replace(life=message.life, related=related)
+
+
 def _holds(flow: Flow, template: Template) -> bool:
     """Whether the template's dest may be kept, as far as this worker knows.
 
     One chosen under a newer snapshot than ours is obeyed: it knows better.
     """
     rules = flow.served.placement.rules
-    return template.snapshot > rules.snapshot or rules.is_valid(template.dest_id)
+    return template.snapshot > rules.snapshot or rules.keeps(template)

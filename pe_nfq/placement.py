@@ -10,12 +10,13 @@ import struct
 from functools import partial
 from typing import Final
 
+from pe_nfq.lifetime import Kind, Life
 from pe_nfq.marks import Marks
 from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.schedulers import Dialog, Load, Scheduler, load_scheduler
 from pe_nfq.schedulers.flags import parse_flags
 from pe_nfq.schedulers.spread import deterministic_choice
-from pe_nfq.templates import Rules
+from pe_nfq.templates import Origin, Rules, Template
 
 _LENGTH: Final = struct.Struct("<H")
 
@@ -35,12 +36,14 @@ class Placement:
         self._prepared = False
         self.rules = Rules(
             snapshot=snapshot.number,
-            timeout=service.timeout,
+            overflow=service.longest_dialog,
             max_templates=snapshot.max_templates,
-            is_valid=self._is_valid,
+            keeps=self._keeps,
             choose=self._choose_by_hash,
             choose_by_hash=self._choose_by_hash,
             claimed=self._claimed,
+            life=self._life,
+            dest=self._dests.get,
             mark=Marks(snapshot.mark_base).decided,
         )
 
@@ -73,9 +76,25 @@ class Placement:
         """
         return deterministic_choice(self._service.dests, key[4:], _has_weight)
 
-    def _is_valid(self, dest_id: int) -> bool:
+    def takes(self, dest_id: int) -> bool:
+        """Whether a dest can hold a template at all."""
         dest = self._dests.get(dest_id)
         return dest is not None and (dest.weight > 0 or not self._service.expire_quiescent)
+
+    def _keeps(self, template: Template) -> bool:
+        """A quiesced dest keeps what waits, and what it started itself: the answer is for it."""
+        dest = self._dests.get(template.dest_id)
+        return dest is not None and (
+            dest.weight > 0
+            or (
+                not self._service.expire_quiescent
+                and (template.kind.waits or template.origin is Origin.SERVER)
+            )
+        )
+
+    def _life(self, old: Life | None) -> Life:
+        """Where no engine is asked: as in the kernel."""
+        return old or Life(Kind.PLAIN, self._service.timeout)
 
     def why_invalid(self, dest_id: int) -> str:
         """Why a template had to leave this dest; for the log."""

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pe_nfq.events import Emit
-from pe_nfq.flow import Served, engine_error
+from pe_nfq.flow import Served
+from pe_nfq.message import Message
 from pe_nfq.model import Endpoint
 from pe_nfq.templates import Outcome, Settled
 
@@ -26,9 +27,9 @@ class TemplateLog:
         client: Endpoint,
         settled: Settled,
         pe_data: bytes,
-        payload: bytes,
+        message: Message,
         now: int,
-        **facts: str,
+        **facts: str | bytes,
     ) -> None:
         """A template was created or moved at `now` (ms). `facts`: `direction` and what else."""
         template, service = settled.template, served.service
@@ -39,6 +40,8 @@ class TemplateLog:
             "service": service,
             "dest_id": template.dest_id,
             "mark": template.mark,
+            "kind": template.kind.label,
+            "timeout": template.timeout,
             **facts,
         }
         if settled.outcome is Outcome.MOVED:
@@ -46,13 +49,8 @@ class TemplateLog:
             known.setdefault("why", served.placement.why_invalid(settled.old_dest))
         outcome = settled.outcome.value
         self._counts[outcome] += 1
-        self._emit(f"template-{outcome}", known | self._facts(served, payload, now))
+        self._counts[f"{outcome}-{template.kind.label}"] += 1
+        self._emit(f"template-{outcome}", known | self._facts(message, now))
 
-    def _facts(self, served: Served, payload: bytes, now: int) -> dict[str, Any]:
-        if not payload or not self._facts_budget(now):
-            return {}
-        try:
-            return dict(served.engine.facts(payload))
-        except Exception as error:
-            engine_error(served, error, self._emit)
-            return {}
+    def _facts(self, message: Message, now: int) -> dict[str, Any]:
+        return dict(message.facts()) if self._facts_budget(now) else {}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.placement import carry
 from pe_nfq.templates import Epoch, Ids, Rules, Table, Template, environment, publish
@@ -48,17 +49,19 @@ def dest(number: int, weight: int = 1, upper: int = 0, lower: int = 0) -> RealSe
     return RealServer(number, Endpoint(bytes([192, 0, 2, number]), 5060), weight, upper, lower)
 
 
-def first_dest(table: Table, number: int = 1, **changes: Any) -> Rules:
+def first_dest(table: Table, number: int = 1, timeout: int = 60, **changes: Any) -> Rules:
     """Rules that know one dest and place everything there; `changes` replace fields."""
     chosen = dest(number)
     rules = Rules(
         snapshot=int(table.cells[1]),
-        timeout=60,
+        overflow=timeout,
         max_templates=10_000,
-        is_valid=lambda id_: id_ == number,
+        keeps=lambda template: template.dest_id == number,
         choose=lambda key, counts, state: (chosen, state),
         choose_by_hash=lambda key, counts, state: (chosen, state),
         claimed=lambda counts, dest, state: state,
+        life=lambda old: old or Life(Kind.PLAIN, timeout),
+        dest=lambda id_: chosen if id_ == number else None,
         mark=lambda id_: MARK_BASE + id_,
     )
     return rules._replace(**changes)
@@ -128,14 +131,13 @@ def audit(table: Table) -> None:
     db = table.environment.db
     with table.read() as txn:
         index = [bytes(entry) for entry in txn.cursor(db=db["expiry"]).iternext(values=False)]
-        counted = {
-            int.from_bytes(id_): int.from_bytes(count, "little")
-            for id_, count in txn.cursor(db=db["counts"])
-        }
-        total = Counts(txn, db["counts"]).total
-    recount = Counter(template.dest_id for template in found.values())
+        counts = Counts(txn, db["counts"])
+        ids = [int.from_bytes(id_) for id_ in txn.cursor(db=db["counts"]).iternext(values=False)]
+        counted = {(id_, kind): counts.by_kind(id_)[kind] for id_ in ids for kind in Kind}
+        total = counts.total
+    recount = Counter((template.dest_id, template.kind) for template in found.values())
     assert total == len(found)
-    assert {id_: n for id_, n in counted.items() if n and id_} == dict(recount)
+    assert {key: n for key, n in counted.items() if n and key[0]} == dict(recount)
     assert sorted(index) == sorted(slot_key(t.slot, key) for key, t in found.items())
     for entry in index:
         slot, key = split_slot_key(entry)

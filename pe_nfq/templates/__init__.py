@@ -8,7 +8,7 @@ how workers learn that a cached answer is old.
 """
 
 from pe_nfq.templates.epoch import Epoch
-from pe_nfq.templates.layout import Template, key_prefix, split_key, template_key
+from pe_nfq.templates.layout import Origin, Scope, Template, split_key
 from pe_nfq.templates.publish import Ids, publish
 from pe_nfq.templates.settle import Outcome, Rules, Settled
 from pe_nfq.templates.table import Match, Table, boottime_ms
@@ -17,14 +17,14 @@ __all__ = [
     "Epoch",
     "Ids",
     "Match",
+    "Origin",
     "Outcome",
     "Rules",
+    "Scope",
     "Settled",
     "Table",
     "Template",
     "boottime_ms",
-    "key_prefix",
     "publish",
     "split_key",
-    "template_key",
 ]

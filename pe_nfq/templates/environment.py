@@ -21,14 +21,14 @@ import lmdb
 from pe_nfq.errors import TableError
 
 #: Changes with every change of `layout` or of the databases below.
-FORMAT: Final = b"1"
+FORMAT: Final = b"2"
 #: Databases of the environment, by name.
 DATABASES: Final = ("meta", "templates", "expiry", "services", "counts", "ids")
 #: Every process keeps one reader slot a thread; killed ones wait for `reader_check`.
 MAX_READERS: Final = 1024
 #: What LMDB's lock file takes for so many: a cache line each, and its header; whole pages.
 _LOCK_FILE: Final = -(-(MAX_READERS + 8) * 64 // mmap.PAGESIZE) * mmap.PAGESIZE
-#: Bytes of map a template may need at worst: a 255-byte key in table and index, pages half full.
+#: Bytes of map a template may need at worst: the longest key, in table and index, pages half full.
 _BYTES_A_TEMPLATE: Final = 2048
 _SMALLEST_MAP: Final = 64 << 20
 

@@ -1,13 +1,16 @@
 """What a connection template looks like in the table: keys and records as bytes. Pure.
 
-A key is (service, masked client address, engine, pe_data), as in the kernel's
-`ip_vs_ct_in_get`. The part before pe_data is the same for a whole flow, so the
-packet path makes it once a flow and appends pe_data.
+A key is (service, engine, pe_data, masked client address): the kernel's
+(`ip_vs_ct_in_get`), with the client last, so that a dialog is found whoever
+its client is. What a whole flow shares is made once a flow: a `Scope`.
 """
 
+import enum
 import struct
 from hashlib import blake2b
 from typing import Final, NamedTuple
+
+from pe_nfq.lifetime import Kind, Life
 
 #: A longer pe_data is stored by its digest: keys stay within LMDB's 511 bytes,
 #: index entries included. The kernel's limit is the same (IP_VS_PEDATA_MAXLEN)
@@ -21,13 +24,32 @@ _DIGEST_SIZE: Final = 16
 #: One clock reading serves a batch of datagrams: a refresh that is due so soon (ms) is
 #: written now, so that a datagram met up to this much after the reading is not cut short.
 CLOCK_SLACK: Final = 10
-_RAW: Final = b"\x00"
-_DIGEST: Final = b"\x01"
+#: Stands before a digest, where else the length of pe_data stands.
+_DIGEST: Final = b"\xff\xff"
+#: The longest that an answer is cached (ms): what another worker has made of the dialog is
+#: noticed by then. A dialog that has ended lives on for eight times as long.
+MAX_CACHED: Final = 8000
 
-# dest id, mark, generation, snapshot number, timeout (s), created, deadline, index slot (ms)
-_RECORD: Final = struct.Struct("<IIIIIQQQ")
+# dest id, mark, generation, snapshot number, timeout (s), created, deadline, index slot (ms),
+# origin, kind, bytes of the engine's state
+_RECORD: Final = struct.Struct("<IIIIIQQQBBB")
 _SERVICE: Final = struct.Struct(">I")
+_SIZE: Final = struct.Struct(">H")
 _SLOT: Final = struct.Struct(">Q")
+
+
+class Origin(enum.IntEnum):
+    """How a template came to its dest."""
+
+    SCHEDULED = 0
+    RELATED = 1  # it shares the dest of another dialog, which the engine named
+    SERVER = 2  # a real server sent the first datagram
+    HASH = 3  # placed by the hash: others were without a record shortly before
+
+    @property
+    def label(self) -> str:
+        """The word that listings show."""
+        return self.name.lower()
 
 
 class Template(NamedTuple):
@@ -35,8 +57,9 @@ class Template(NamedTuple):
 
     `generation` counts rewrites; `snapshot` is the number of the snapshot
     under which `dest_id` was chosen; `slot` is where the expiry index lists
-    this template (at or before its deadline). `long_pe_data` is the beginning
-    of a pe_data that the key holds as a digest only, to be shown; else empty.
+    this template (at or before its deadline). `kind`, `timeout` and `state`
+    are its `Life`. `long_pe_data` is the beginning of a pe_data that the key
+    holds as a digest only, to be shown; else empty.
     """
 
     dest_id: int
@@ -47,22 +70,43 @@ class Template(NamedTuple):
     created: int
     deadline: int
     slot: int
+    origin: Origin = Origin.SCHEDULED
+    kind: Kind = Kind.PLAIN
+    state: bytes = b""
     long_pe_data: bytes = b""
 
     @property
+    def life(self) -> Life:
+        """What the engine made of it."""
+        return Life(self.kind, self.timeout, self.state)
+
+    @property
     def refresh_at(self) -> int:
-        """From when on a datagram has to write a new deadline (ms); until then it may be cached."""
+        """From when on a datagram has to write a new deadline (ms)."""
         return self.deadline - self.timeout * 1000 - CLOCK_SLACK
+
+    def cached_until(self, now: int) -> int:
+        """How long a worker that has read it at `now` may answer without reading it again (ms)."""
+        return min(self.refresh_at, now + MAX_CACHED)
 
     def encode(self) -> bytes:
         """Bytes for the table; `decode` is the inverse."""
-        return _RECORD.pack(*self[:8]) + self.long_pe_data
+        record = _RECORD.pack(*self[:10], len(self.state))
+        return record + self.state + self.long_pe_data
 
     @classmethod
     def decode(cls, record: bytes) -> "Template":
         """Read what `encode` wrote."""
-        fields: tuple[int, int, int, int, int, int, int, int] = _RECORD.unpack_from(record)
-        return cls(*fields, record[_RECORD.size :])
+        fields: tuple[int, int, int, int, int, int, int, int, int, int, int]
+        fields = _RECORD.unpack_from(record)
+        end = _RECORD.size + fields[10]
+        state, long_pe_data = record[_RECORD.size : end], record[end:]
+        return cls(*fields[:8], _ORIGINS[fields[8]], _KINDS[fields[9]], state, long_pe_data)
+
+
+#: An enum's member by its number costs 0.2 us by a call of the enum.
+_ORIGINS: Final = {int(origin): origin for origin in Origin}
+_KINDS: Final = {int(kind): kind for kind in Kind}
 
 
 class Key(NamedTuple):
@@ -75,44 +119,75 @@ class Key(NamedTuple):
     is_digest: bool
 
 
-def granularity(timeout: int) -> int:
+def granularity(life: Life) -> int:
     """How much later than exact a deadline may be written (ms), so that not every datagram writes.
 
     min(max(1 s, timeout/64), timeout/8): a busy dialog writes once in this
-    time, and a template outlives its timeout by no more than it.
+    time, and a template outlives its timeout by no more than it. Where an
+    engine chose the timeout it is no less than `MAX_CACHED`: a datagram that
+    another worker answers from its cache meanwhile re-arms nothing.
     """
-    return min(max(1000, timeout * 1000 // 64), timeout * 1000 // 8)
+    at_least = 1000 if life.kind is Kind.PLAIN else MAX_CACHED
+    return min(max(at_least, life.timeout * 1000 // 64), life.timeout * 1000 // 8)
 
 
-def deadline(now: int, timeout: int) -> int:
+def deadline(now: int, life: Life) -> int:
     """The deadline to write at `now` (ms): rounded up, so that no template ends early."""
-    return now + timeout * 1000 + granularity(timeout)
+    return now + life.timeout * 1000 + granularity(life)
 
 
-def key_prefix(service_id: int, masked_client: bytes, engine: str) -> bytes:
-    """The part of a key that all templates of a flow share."""
-    size = bytes((len(masked_client),))
-    return _SERVICE.pack(service_id) + size + masked_client + engine.encode() + b"\x00" + _RAW
+def silent_until(now: int, timeout: int) -> int:
+    """When a dialog that was met at `now` (ms) has been silent for `timeout` (s), rounded up."""
+    return deadline(now, Life(Kind.PLAIN, timeout))
 
 
-def template_key(prefix: bytes, pe_data: bytes) -> bytes:
-    """The key of a template: `key_prefix` and pe_data, or pe_data's digest when it is long."""
-    if len(pe_data) <= MAX_PE_DATA:
-        return prefix + pe_data
-    return prefix[:-1] + _DIGEST + blake2b(pe_data, digest_size=_DIGEST_SIZE).digest()
+class Scope(NamedTuple):
+    """The parts of a key that all templates of a flow share: service, client, engine."""
+
+    head: bytes
+    client: bytes
+
+    @property
+    def prefix(self) -> bytes:
+        """What a worker's cache knows pe_data by: no two scopes have the same, none begins another.
+
+        Only `pe_data` that is not too long for a key: it would be kept whole there.
+        """
+        return self.head + self.client
+
+    @classmethod
+    def of(cls, service_id: int, masked_client: bytes, engine: str) -> "Scope":
+        """Of a service's number, a masked client address and an engine's name."""
+        size = bytes((len(masked_client),))
+        return cls(_SERVICE.pack(service_id) + size + engine.encode() + b"\x00", masked_client)
+
+    def any_client(self, pe_data: bytes) -> bytes:
+        """What the keys of this pe_data begin with, and no others: one a client."""
+        if len(pe_data) <= MAX_PE_DATA:
+            return self.head + _SIZE.pack(len(pe_data)) + pe_data
+        return self.head + _DIGEST + blake2b(pe_data, digest_size=_DIGEST_SIZE).digest()
+
+    def key(self, pe_data: bytes) -> bytes:
+        """The key of a template. A long pe_data is in it by its digest."""
+        return self.any_client(pe_data) + self.client
+
+
+def service_key(service_id: int) -> bytes:
+    """What the keys of a service's templates begin with, and its own in other databases."""
+    return _SERVICE.pack(service_id)
 
 
 def split_key(key: bytes) -> Key:
     """Take a key apart again."""
     (service_id,) = _SERVICE.unpack_from(key)
-    client_end = 5 + key[4]
-    engine_end = key.index(b"\x00", client_end)
+    engine_end = key.index(b"\x00", 5)
+    client_at = len(key) - key[4]
     return Key(
         service_id,
-        key[5:client_end],
-        key[client_end:engine_end].decode(),
-        key[engine_end + 2 :],
-        key[engine_end + 1 : engine_end + 2] == _DIGEST,
+        key[client_at:],
+        key[5:engine_end].decode(),
+        key[engine_end + 3 : client_at],
+        key[engine_end + 1 : engine_end + 3] == _DIGEST,
     )
 
 

@@ -15,7 +15,7 @@ from pe_nfq.marks import DECIDED_COUNT
 from pe_nfq.model import Snapshot, VirtualService
 from pe_nfq.templates.counts import Counts
 from pe_nfq.templates.epoch import SNAPSHOT
-from pe_nfq.templates.layout import deadline, key_prefix
+from pe_nfq.templates.layout import service_key, silent_until
 from pe_nfq.templates.table import Table
 
 #: Ids are marks as well (`pe_nfq.marks`); 0 is nobody's.
@@ -78,7 +78,7 @@ class Ids:
             if released and released <= self._now and counts(number) == 0:
                 self._txn.delete(name.encode(), db=self._db)
                 continue
-            facts = [number, released or deadline(self._now, longest_timeout)]
+            facts = [number, released or silent_until(self._now, longest_timeout)]
             self._txn.put(name.encode(), json.dumps(facts).encode(), db=self._db)
 
 
@@ -140,13 +140,13 @@ def _next_number(txn: Any, meta: Any) -> int:
 
 def _longest_timeout(txn: Any, meta: Any, new: Snapshot) -> int:
     known = int(txn.get(b"longest_timeout", b"0", db=meta))
-    return max([known, *(service.timeout for service in new.services)])
+    return max([known, *(service.longest for service in new.services)])
 
 
 def _carry_states(txn: Any, db: Any, old: Snapshot | None, new: Snapshot, carry: Carry) -> None:
     before = {} if old is None else {service.id: service for service in old.services}
     for service in new.services:
-        key = key_prefix(service.id, b"", "")[:4]
+        key = service_key(service.id)
         previous = before.get(service.id)
         if previous is None:
             txn.delete(key, db=db)

@@ -16,7 +16,7 @@ from pe_nfq.errors import TableError
 from pe_nfq.model import Snapshot
 from pe_nfq.templates import environment
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL, SNAPSHOT, Epoch
-from pe_nfq.templates.layout import Template, deadline
+from pe_nfq.templates.layout import Template, silent_until
 from pe_nfq.templates.room import Room
 from pe_nfq.templates.settle import Rules, Settled, Settling
 
@@ -139,9 +139,9 @@ class Table:
             settling = Settling(txn, self._db, self.cells, self._room)
             return settling.settle(key, now, rules, long_pe_data)
 
-    def overflow(self, now: int, timeout: int) -> None:
-        """Note that a dialog was placed without a record: the hash rules for one timeout more."""
-        self.cells[OVERFLOW_UNTIL] = max(self.overflow_until, deadline(now, timeout))
+    def overflow(self, now: int, silence: int) -> None:
+        """Note that a dialog was placed without a record: the hash rules while it may be silent."""
+        self.cells[OVERFLOW_UNTIL] = max(self.overflow_until, silent_until(now, silence))
 
     def _begin(self, *, write: bool) -> Any:
         try:

@@ -8,6 +8,7 @@ used again (a held one grew the file by 774 MB when tried).
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
+from pe_nfq.lifetime import Kind
 from pe_nfq.templates.counts import Counts
 from pe_nfq.templates.layout import Template, slot_key, split_slot_key
 from pe_nfq.templates.table import Table
@@ -61,7 +62,7 @@ def _expire(table: Table, txn: Any, entry: bytes, now: int) -> int | None:
         txn.put(slot_key(moved.slot, key), b"", db=db["expiry"])
         return None
     txn.delete(key, db=db["templates"])
-    Counts(txn, db["counts"]).add(template.dest_id, -1)
+    Counts(txn, db["counts"]).add(template.dest_id, template.kind, -1)
     return template.dest_id
 
 
@@ -83,7 +84,7 @@ def purge(table: Table, dest_id: int) -> int:
 def _delete(table: Table, keys: list[bytes], dest_id: int) -> int:
     """Delete those of `keys` that still belong to the dest, in one transaction."""
     db = table.environment.db
-    deleted = 0
+    deleted: Counter[Kind] = Counter()
     with table.write() as txn:
         for key in keys:
             record = txn.get(key, db=db["templates"])
@@ -91,10 +92,12 @@ def _delete(table: Table, keys: list[bytes], dest_id: int) -> int:
                 continue
             txn.delete(key, db=db["templates"])
             txn.delete(slot_key(template.slot, key), db=db["expiry"])
-            deleted += 1
-        Counts(txn, db["counts"]).add(dest_id, -deleted)
+            deleted[template.kind] += 1
+        counts = Counts(txn, db["counts"])
+        for kind, number in deleted.items():
+            counts.add(dest_id, kind, -number)
         table.announce(txn)
-    return deleted
+    return deleted.total()
 
 
 def templates(
@@ -119,8 +122,13 @@ def templates(
 
 def live_templates(table: Table, dest_id: int) -> int:
     """The count of a dest's templates. Raises TableError."""
+    return sum(live_by_kind(table, dest_id))
+
+
+def live_by_kind(table: Table, dest_id: int) -> tuple[int, ...]:
+    """The same, indexed by `Kind`. Raises TableError."""
     with table.read() as txn:
-        return Counts(txn, table.environment.db["counts"])(dest_id)
+        return Counts(txn, table.environment.db["counts"]).by_kind(dest_id)
 
 
 def forget_dead_readers(table: Table) -> int:

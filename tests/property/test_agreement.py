@@ -49,7 +49,7 @@ from pe_nfq.director import Director
 from pe_nfq.marks import Marks
 from pe_nfq.model import Decision, Method, RealServer, Reason, Snapshot, VirtualService
 from pe_nfq.templates import Ids, Settled, Table
-from pe_nfq.templates.layout import CLOCK_SLACK, deadline
+from pe_nfq.templates.layout import CLOCK_SLACK, silent_until
 from pe_nfq.templates.publish import touch
 from pe_nfq.templates.table import Match
 from pe_nfq.templates.upkeep import purge, sweep
@@ -528,7 +528,7 @@ class Agreement(RuleBasedStateMachine):
         self.plan = []
         self._touch()
 
-    @rule(ms=st.sampled_from([1, 300, 980, 2000, TIMEOUT * 1000 - 1, deadline(0, TIMEOUT)]))
+    @rule(ms=st.sampled_from([1, 300, 980, 2000, TIMEOUT * 1000 - 1, silent_until(0, TIMEOUT)]))
     def wait(self, ms: int) -> None:
         self._wait(ms)
 

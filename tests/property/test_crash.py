@@ -52,7 +52,7 @@ random.shuffle(keys)
 print(".", end="", flush=True)
 sys.stdin.readline()
 # Every dest is valid to everybody, and each process would choose another.
-rules = first_dest(table, mine, is_valid=lambda dest: True)
+rules = first_dest(table, mine, keeps=lambda template: True)
 found = {key: table.settle(key, 0, rules).template.dest_id for key in keys}
 print(" ".join(str(found[key]) for key in sorted(keys)))
 """

@@ -30,7 +30,7 @@ from pe_nfq.model import (
 from pe_nfq.schedulers import load_scheduler
 from pe_nfq.schedulers.buckets import bucket
 from pe_nfq.templates import Ids, Table
-from pe_nfq.templates.layout import CLOCK_SLACK, MAX_SHOWN_PE_DATA, deadline
+from pe_nfq.templates.layout import CLOCK_SLACK, MAX_SHOWN_PE_DATA, silent_until
 from pe_nfq.templates.upkeep import purge
 from tests.packets import CLIENT, CLIENT6, ipv4, ipv6, sip, udp
 from tests.tables import (
@@ -201,7 +201,7 @@ def test_a_warm_worker_decides_as_a_cold_one(
     packet: bytes, engine: SipEngine, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Flows and dialogs that are known must not make it look less closely."""
-    monkeypatch.setattr(director_module, "load_engine", lambda name: engine)
+    monkeypatch.setattr(director_module, "load_engine", lambda name, key: engine)
     bench.publish_both_families()
     cold, warm = bench.worker(), bench.worker()
     for known in (udp(CALL), udp(CALL, CLIENT6, VIP6), udp(CALL + b"body"), udp(CALL)):
@@ -476,7 +476,7 @@ def test_a_raising_engine_is_isolated(bench: Bench, monkeypatch: pytest.MonkeyPa
 
     engine = SipEngine()
     monkeypatch.setattr(engine, "key", key)
-    monkeypatch.setattr(director_module, "load_engine", lambda name: engine)
+    monkeypatch.setattr(director_module, "load_engine", lambda name, key: engine)
     bench.publish(1, 2)
     worker = bench.worker()
     marks = {worker.decide(udp(sip(b"call-%d" % n))).mark for n in range(5)}
@@ -488,7 +488,7 @@ def test_a_raising_engine_is_isolated(bench: Bench, monkeypatch: pytest.MonkeyPa
 
 
 def test_raising_facts_cost_the_facts_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(director_module, "load_engine", lambda name: Raising())
+    monkeypatch.setattr(director_module, "load_engine", lambda name, key: Raising())
     bench.publish(1)
     worker = bench.worker()
     assert worker.decide(udp(CALL)).outcome == "created"
@@ -548,7 +548,7 @@ def test_a_table_that_cannot_be_written_moves_no_dialog(bench: Bench) -> None:
     assert [d.mark for d in later] == marks
     new = worker.decide(udp(CALL), NOW + 5000)
     assert (new.outcome, new.reason) == ("unrecorded", Reason.TABLE_ERROR)
-    assert bench.table.overflow_until == deadline(NOW + 5000, P)
+    assert bench.table.overflow_until == silent_until(NOW + 5000, P)
     bench.table._env = env
     assert worker.decide(udp(CALL), NOW + 5000).mark == new.mark
     assert "table-error" in worker.names()
@@ -573,7 +573,7 @@ def test_a_snapshot_that_cannot_be_loaded_is_survived(
     worker = bench.worker()
     bench.publish(1, timeout=61)
 
-    def load(name: str) -> Any:
+    def load(name: str, key: str) -> Any:
         raise RegistryError("unknown engine")
 
     monkeypatch.setattr(director_module, "load_engine", load)
@@ -592,9 +592,9 @@ def test_a_refresh_is_written_when_due(bench: Bench) -> None:
         return [t.deadline for t in all_templates(bench.table).values()]
 
     worker.decide(udp(CALL), due - 1)
-    assert ends() == [deadline(0, 1)]
+    assert ends() == [silent_until(0, 1)]
     worker.decide(udp(CALL), due)
-    assert ends() == [deadline(due, 1)]
+    assert ends() == [silent_until(due, 1)]
 
 
 def test_memory_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -616,7 +616,7 @@ def test_the_cache_holds_what_the_path_reads(
     engine: SipEngine, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second datagram of a dialog does not walk the whole path: else all is slow and right."""
-    monkeypatch.setattr(director_module, "load_engine", lambda name: engine)
+    monkeypatch.setattr(director_module, "load_engine", lambda name, key: engine)
     bench.publish_both_families()
     worker = bench.worker()
     packets = [udp(sip(b"x")), udp(sip(b"x"), CLIENT6, VIP6)]

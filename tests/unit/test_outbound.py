@@ -18,7 +18,7 @@ from pe_nfq.model import (
     VirtualService,
 )
 from pe_nfq.templates import Ids, Table, Template
-from pe_nfq.templates.layout import deadline
+from pe_nfq.templates.layout import silent_until
 from tests.packets import CLIENT, sip, udp
 from tests.tables import MARK_BASE, VIP, all_templates, audit, open_table, publish_services
 from tests.unit.test_director import Failing
@@ -224,7 +224,7 @@ def test_an_expired_template_is_nobodys(bench: Bench) -> None:
     bench.publish(1, 2)
     worker = bench.worker()
     worker.by(1, CALL)
-    assert worker.by(2, ANSWER, deadline(NOW, P)).outcome == "created"
+    assert worker.by(2, ANSWER, silent_until(NOW, P)).outcome == "created"
 
 
 @pytest.mark.parametrize("payload", [b"", b"\r\n\r\n", b"\x00\x01", sip(b"")])
@@ -377,7 +377,7 @@ def test_one_of_several_programs_keeps_its_template(bench: Bench) -> None:
     assert worker.by(1, CALL, port=40000).dest_id == placed.dest_id
     assert worker.by(1, CALL, NOW + 50_000, port=40000).outcome == "match"
     assert bench.template.dest_id == placed.dest_id
-    assert bench.template.deadline == deadline(NOW + 50_000, P)
+    assert bench.template.deadline == silent_until(NOW + 50_000, P)
 
 
 # -- when things go wrong ---------------------------------------------------------------

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from pe_nfq.errors import RegistryError
+from pe_nfq.lifetime import Kind, Lifetimes
 from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.placement import Placement, carry
 from pe_nfq.schedulers import mh, rr
 from pe_nfq.schedulers.spread import deterministic_choice
+from pe_nfq.templates import Origin, Template
 from tests.tables import MARK_BASE, VIP, dest
 
 CLIENT = Endpoint(bytes([198, 51, 100, 1]), 5060)
@@ -53,11 +55,16 @@ class Service:
         self.service = new
 
 
+def at(dest_id: int, kind: Kind = Kind.PLAIN, origin: Origin = Origin.SCHEDULED) -> Template:
+    """A template of the dest."""
+    return Template(dest_id, 0, 0, 0, 60, 0, 0, 0, origin, kind)
+
+
 def test_the_rules_are_those_of_the_service() -> None:
     """Numbers, timeout, bound and marks come from service and snapshot."""
-    of = service(dest(1), timeout=77)
+    of = service(dest(1), timeout=77, lifetimes=Lifetimes(dialog=99))
     rules = Placement(of, Snapshot(5, MARK_BASE, 99, (of,))).rules
-    assert (rules.snapshot, rules.timeout, rules.max_templates) == (5, 77, 99)
+    assert (rules.snapshot, rules.overflow, rules.max_templates) == (5, 200, 99)
     assert rules.mark(3) == MARK_BASE + 3
 
 
@@ -70,18 +77,41 @@ def test_a_quiesced_dest_keeps_its_templates_unless_told(
 ) -> None:
     """Weight 0 is draining; with `expire_quiescent` it invalidates."""
     of = Service(dest(1, weight), expire_quiescent=expire_quiescent)
-    assert of.placement.rules.is_valid(1) is valid
+    assert of.placement.rules.keeps(at(1)) is valid
+
+
+@pytest.mark.parametrize(
+    ("kind", "stays"),
+    [
+        (Kind.CALL, True),
+        (Kind.SUBSCRIPTION, True),
+        (Kind.PLAIN, True),
+        (Kind.REGISTRATION, False),
+        (Kind.ONE_SHOT, False),
+    ],
+)
+def test_a_quiesced_dest_keeps_dialogs_alone(kind: Kind, stays: bool) -> None:
+    """What its owner renews, and what nobody misses, moves at once: else draining never ends."""
+    rules = Service(dest(1, 0), dest(2)).placement.rules
+    assert rules.keeps(at(1, kind)) is stays
+    assert rules.keeps(at(2, kind))
+
+
+def test_a_quiesced_dest_keeps_what_it_started() -> None:
+    """The answer to a ping of its own is for it."""
+    rules = Service(dest(1, 0)).placement.rules
+    assert rules.keeps(at(1, Kind.ONE_SHOT, Origin.SERVER))
 
 
 def test_a_removed_dest_is_not_valid() -> None:
-    assert not Service(dest(1)).placement.rules.is_valid(2)
+    assert not Service(dest(1)).placement.rules.keeps(at(2))
 
 
 def test_an_overloaded_dest_keeps_its_templates() -> None:
     of = Service(dest(1, upper=1))
     of.claim()
     assert of.claim() is None
-    assert of.placement.rules.is_valid(1)
+    assert of.placement.rules.keeps(at(1))
 
 
 def test_a_quiesced_dest_takes_nothing_new() -> None:

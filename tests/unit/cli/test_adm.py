@@ -17,12 +17,11 @@ from pe_nfq.placement import Placement
 from pe_nfq.templates import (
     Epoch,
     Ids,
+    Scope,
     Table,
     boottime_ms,
     environment,
-    key_prefix,
     publish,
-    template_key,
 )
 
 VIP = "203.0.113.10:5060"
@@ -124,9 +123,9 @@ def test_templates_are_read_from_the_table(tmp_path: Path, capsys: Capture) -> N
     snapshot = table.snapshot()
     assert snapshot is not None
     (service,) = snapshot.services
-    prefix = key_prefix(service.id, bytes((192, 0, 2, 1)), "sip")
+    scope = Scope.of(service.id, bytes((192, 0, 2, 1)), "sip")
     rules = Placement(service, snapshot).rules
-    table.settle(template_key(prefix, b"\x1b[2J" + b"x" * 200), boottime_ms(), rules)
+    table.settle(scope.key(b"\x1b[2J" + b"x" * 200), boottime_ms(), rules)
     table.close()
 
     assert adm("-Lcn", state_dir=tmp_path) == 0

@@ -9,7 +9,7 @@ from pe_nfq.model import Snapshot, VirtualService
 from pe_nfq.templates import Ids, Table
 from pe_nfq.templates import publish as publish_now
 from pe_nfq.templates.epoch import EPOCH, SNAPSHOT
-from pe_nfq.templates.layout import deadline, key_prefix
+from pe_nfq.templates.layout import service_key, silent_until
 from pe_nfq.templates.publish import reserve, touch
 from pe_nfq.templates.upkeep import purge
 from tests.tables import by_number, first_dest, publish_services, services
@@ -17,7 +17,7 @@ from tests.tables import by_number, first_dest, publish_services, services
 #: The package re-exports the function of this name, so the module is found here only.
 MODULE = sys.modules["pe_nfq.templates.publish"]
 P = 60
-REST = deadline(0, P)
+REST = silent_until(0, P)
 
 
 def ids(snapshot: Snapshot) -> dict[str, int]:
@@ -75,7 +75,7 @@ def test_a_number_rests_for_one_longest_timeout(
     publish(table, 1, 2, timeout=600)
     freed = publish(table, 1, 2, timeout=P)["192.0.2.2:5060"]
     publish(table, 1, timeout=P)
-    rested = deadline(0, 600)
+    rested = silent_until(0, 600)
     for now in (0, REST, rested - 1):
         publish(table, 1, now=now)
         with pytest.raises(TableError):
@@ -156,7 +156,7 @@ def test_the_state_of_a_scheduler_is_carried(table: Table) -> None:
 
     for numbers in ((1,), (1,), (1, 2)):
         snapshot = publish_now(table, 0, services(by_number(*numbers)), carry)
-        key = key_prefix(snapshot.services[0].id, b"", "")[:4]
+        key = service_key(snapshot.services[0].id)
         with table.write() as txn:
             states = table.environment.db["services"]
             state = txn.get(key, b"", db=states)
@@ -169,7 +169,7 @@ def test_a_service_that_comes_anew_has_no_state(table: Table) -> None:
     """What its number's former holder, or itself before a removal, left is gone."""
     build = services(by_number(1))
     snapshot = publish_services(table, build)
-    key = key_prefix(snapshot.services[0].id, b"", "")[:4]
+    key = service_key(snapshot.services[0].id)
     with table.write() as txn:
         txn.put(key, b"old", db=table.environment.db["services"])
     publish_services(table, lambda number, ids: Snapshot(number, 0, 0, ()))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pe_nfq.errors import TableError
-from pe_nfq.templates import Outcome, Table, environment
+from pe_nfq.templates import Outcome, Table, Template, environment
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL, Epoch
-from pe_nfq.templates.layout import CLOCK_SLACK, deadline
+from pe_nfq.templates.layout import CLOCK_SLACK, silent_until
 from pe_nfq.templates.table import HOLDING, IDLE, WAITING, boottime_ms
 from pe_nfq.templates.upkeep import sweep
 from tests.tables import (
@@ -30,7 +30,7 @@ P = 60
 #: From the write at 0 on, no datagram writes before this.
 DUE = 1000 - CLOCK_SLACK
 #: The deadline that a write at 0 sets.
-END = deadline(0, P)
+END = silent_until(0, P)
 
 
 def test_an_unknown_key_has_no_template(table: Table) -> None:
@@ -43,7 +43,7 @@ def test_the_first_datagram_creates(table: Table) -> None:
     template = settled.template
     assert settled.outcome is Outcome.CREATED
     assert template is not None
-    assert template == (3, MARK_BASE + 3, 0, 1, P, 0, END, END, b"")
+    assert template == Template(3, MARK_BASE + 3, 0, 1, P, 0, END, END)
     assert table.match(KEY, END - 1).template == template
     assert table.match(KEY, END).template is None
     audit(table)
@@ -62,7 +62,7 @@ def test_a_datagram_that_is_not_due_writes_nothing(table: Table) -> None:
     with table.read() as txn:
         before = txn.id()
     settled = table.settle(KEY, DUE - 1, first_dest(table))
-    assert settled == (Outcome.MATCHED, created, 0, 0)
+    assert settled[:3] == (Outcome.MATCHED, created, 0)
     with table.read() as txn:
         assert txn.id() == before
 
@@ -73,7 +73,7 @@ def test_a_datagram_that_is_due_refreshes(table: Table) -> None:
     settled = table.settle(KEY, DUE, first_dest(table))
     assert created is not None
     assert settled.outcome is Outcome.MATCHED
-    assert settled.template == created._replace(deadline=deadline(DUE, P))
+    assert settled.template == created._replace(deadline=silent_until(DUE, P))
     assert table.match(KEY, DUE).template == settled.template
     audit(table)
 
@@ -155,7 +155,7 @@ def test_a_shorter_timeout_lists_a_moved_template_earlier(table: Table) -> None:
     table.settle(KEY, 0, first_dest(table, 1, timeout=3600))
     table.settle(KEY, 5, first_dest(table, 2, timeout=1))
     audit(table)
-    assert sweep(table, deadline(5, 1)).expired == {2: 1}
+    assert sweep(table, silent_until(5, 1)).expired == {2: 1}
     audit(table)
 
 
@@ -225,10 +225,10 @@ def test_after_an_overflow_the_hash_places_for_one_timeout(table: Table) -> None
     rules = first_dest(table, 1, max_templates=1, choose_by_hash=by_hash)
     table.settle(KEY, 0, rules)
     assert table.settle(KEY + b"2", 100, rules).outcome is Outcome.FULL
-    assert table.overflow_until == deadline(100, P)
+    assert table.overflow_until == silent_until(100, P)
     roomy = rules._replace(max_templates=10)
-    placed = table.settle(KEY + b"2", deadline(100, P) - 1, roomy).template
-    later = table.settle(KEY + b"3", deadline(100, P), roomy).template
+    placed = table.settle(KEY + b"2", silent_until(100, P) - 1, roomy).template
+    later = table.settle(KEY + b"3", silent_until(100, P), roomy).template
     assert placed is not None
     assert later is not None
     assert (placed.dest_id, later.dest_id) == (9, 1)
@@ -236,11 +236,11 @@ def test_after_an_overflow_the_hash_places_for_one_timeout(table: Table) -> None
 
 def test_a_shorter_timeout_does_not_end_the_overflow_of_a_longer(table: Table) -> None:
     """Services share the table; the cell only grows."""
-    full = first_dest(table, max_templates=0, timeout=600)
+    full = first_dest(table, max_templates=0, overflow=600)
     table.settle(KEY, 0, full)
-    table.settle(KEY, 0, full._replace(timeout=1))
+    table.settle(KEY, 0, full._replace(overflow=1))
     table.overflow(0, 1)
-    assert table.cells[OVERFLOW_UNTIL] == deadline(0, 600)
+    assert table.cells[OVERFLOW_UNTIL] == silent_until(0, 600)
 
 
 def test_the_map_is_never_filled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from pe_nfq.templates import Outcome, Table, upkeep
 from pe_nfq.templates.epoch import EPOCH
-from pe_nfq.templates.layout import deadline, slot_key
+from pe_nfq.templates.layout import silent_until, slot_key
 from pe_nfq.templates.upkeep import live_templates, purge, sweep, templates
 from tests.tables import all_templates, audit, first_dest, open_table, publish_nothing
 
 P = 60
-END = deadline(0, P)
+END = silent_until(0, P)
 
 
 def claim(table: Table, count: int, dest: int = 1, now: int = 0, name: bytes = b"key") -> None:
@@ -50,9 +50,9 @@ def test_a_refreshed_template_is_listed_again(table: Table) -> None:
     table.settle(b"0000key0000", 5000, first_dest(table))
     assert sweep(table, END) == (Counter(), False)
     audit(table)
-    assert [t.slot for t in all_templates(table).values()] == [deadline(5000, P)]
-    assert sweep(table, deadline(5000, P) - 1).expired == {}
-    assert sweep(table, deadline(5000, P)).expired == {1: 1}
+    assert [t.slot for t in all_templates(table).values()] == [silent_until(5000, P)]
+    assert sweep(table, silent_until(5000, P) - 1).expired == {}
+    assert sweep(table, silent_until(5000, P)).expired == {1: 1}
     audit(table)
 
 

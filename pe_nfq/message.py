@@ -1,0 +1,141 @@
+"""One datagram as its service's engine reads it.
+
+An engine may be a third party's: what raises, or answers what no engine may,
+is told, and the path goes on without it.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from pe_nfq.engines import Related
+from pe_nfq.events import Emit
+from pe_nfq.flow import Served
+from pe_nfq.lifetime import MAX_STATE, Kind, Life
+from pe_nfq.model import Datagram, Reason
+
+#: Related dialogs that are looked for; a request names one, as a rule.
+_MAX_RELATED: Final = 4
+#: Datagrams of one dialog that a worker keeps in mind (`Decision.noticed`).
+MAX_NOTICED: Final = 16
+
+
+class Message:
+    """`outbound`: a real server sent it. What the engine is asked, it is asked once."""
+
+    def __init__(
+        self, served: Served, packet: bytes, datagram: Datagram, emit: Emit, *, outbound: bool
+    ) -> None:
+        self._served = served
+        self._engine = served.engine
+        self._place = (packet, datagram.at, datagram.end)
+        self._cut = datagram.cut
+        self._emit = emit
+        self._outbound = outbound
+        self._declined = False
+        self._timeout = served.service.timeout
+        self._lifetimes = served.service.lifetimes
+
+    @cached_property
+    def pe_data(self) -> bytes | Reason:
+        """The key, or why there is none."""
+        key = self._engine.outbound_key if self._outbound else self._engine.key
+        try:
+            pe_data = key(*self._place)
+        except Exception as error:
+            self._told(error)
+            return Reason.ENGINE_ERROR
+        return Reason.KEY_BEYOND_COPY if isinstance(pe_data, Reason) and self._cut else pe_data
+
+    @property
+    def payload(self) -> bytes:
+        """Its bytes, a copy."""
+        packet, at, end = self._place
+        return packet[at:end]
+
+    @property
+    def fingerprint(self) -> bytes:
+        """UDP length and checksum: within a dialog it tells a retransmission (RFC 768)."""
+        packet, at, _ = self._place
+        return packet[at - 4 : at]
+
+    def asks(self) -> bool | None:
+        """See `Engine.is_request`."""
+        try:
+            return self._engine.is_request(*self._place)
+        except Exception as error:
+            self._told(error)
+            return None
+
+    def decline(self) -> None:
+        """The engine has found no key: it is not asked any more, and the template is plain."""
+        self._declined = True
+        self._lifetimes = None
+
+    def facts(self) -> Mapping[str, str | int]:
+        """See `Engine.facts`."""
+        if self._declined:
+            return {}
+        try:
+            return self._engine.facts(self.payload)
+        except Exception as error:
+            self._told(error)
+            return {}
+
+    def says_nothing_new(self, life: Life) -> bool:
+        """Whether a template of this life stays as it is."""
+        packet, at, end = self._place
+        return (
+            self._lifetimes is None
+            or (at < end and packet[at] in self._engine.quiet)
+            or self.life(life) == life
+        )
+
+    def life(self, old: Life | None) -> Life:
+        """A template's life after it; None: a new one's. Never raises."""
+        unchanged = old or Life(Kind.PLAIN, self._timeout)
+        if self._lifetimes is None or (old is not None and self._note is None):
+            return unchanged
+        try:
+            life = self._engine.life(old, self._note, self._timeout, self._lifetimes)
+            kind, timeout, state = Kind(life.kind), int(life.timeout), bytes(life.state)
+            if not 0 < timeout <= self._served.service.longest or len(state) > MAX_STATE:
+                raise ValueError(f"{life!r:.100} is no life")
+            return Life(kind, timeout, state)
+        except Exception as error:
+            self._told(error)
+            return unchanged
+
+    @cached_property
+    def _note(self) -> Any:
+        try:
+            return self._engine.note(*self._place, self._outbound)
+        except Exception as error:
+            self._told(error)
+            return None
+
+    @cached_property
+    def related(self) -> Sequence[Related]:
+        """Whose dest a new template is to share."""
+        if self._lifetimes is None:
+            return ()
+        try:
+            return [Related(bytes(r[0]), str(r[1])) for r in self._engine.related(*self._place)][
+                :_MAX_RELATED
+            ]
+        except Exception as error:
+            self._told(error)
+            return ()
+
+    def _told(self, error: Exception) -> None:
+        service = self._served.service
+        self._emit("engine-error", {"engine": service.engine, "error": f"{error!r:.200}"})
+
+
+def notice(noticed: set[bytes], fingerprint: bytes) -> None:
+    """Keep in mind that note was taken of a datagram; without a checksum it tells nothing."""
+    if fingerprint[2:] == b"\0\0":
+        return
+    if len(noticed) >= MAX_NOTICED:
+        noticed.clear()
+    noticed.add(fingerprint)
