@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from pe_nfq.lifetime import Kind
 from pe_nfq.model import Reason
 
 #: One worker a CPU is the sense of it; more than this no director has for SIP.
@@ -27,6 +28,8 @@ COUNTERS: Final = (
     "errors",
     "events-lost",
     "socket-overruns",
+    "related",
+    *(f"created-{kind.label}" for kind in Kind),
     *(reason.value for reason in Reason),
 )
 

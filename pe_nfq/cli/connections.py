@@ -24,12 +24,16 @@ STATE: Final = "NONE"
 _TITLE: Final = (
     f"IPVS connection entries\npro expire {'state':<11} {'source':<18} {'virtual':<18} destination"
 )
+_TITLE_WITH_KINDS: Final = (
+    f"pe-nfq connection templates\npro expire {'kind':<12} {'origin':<9} {'source':<18} "
+    f"{'virtual':<18} {'destination':<18} {'pe name':<16} pe_data"
+)
 # In ipvsadm, too, the title is 18 and 16 wide where the rows are 16 and 18.
 _TITLE_WITH_KEYS: Final = f"{_TITLE}{'':<7} {'pe name':<16} pe_data"
 
 
 class Row(NamedTuple):
-    """A template as it is shown; `expire` and `age` in seconds, texts ready to print."""
+    """A template as it is shown; `expire`, `age` and `timeout` in seconds, texts ready to print."""
 
     expire: int
     age: int
@@ -39,6 +43,9 @@ class Row(NamedTuple):
     mark: int
     engine: str
     pe_data: bytes
+    kind: str = ""
+    origin: str = ""
+    timeout: int = 0
 
 
 def all_templates(table: Table) -> Iterator[tuple[bytes, Template]]:
@@ -66,6 +73,9 @@ def template_rows(
             mark=template.mark,
             engine=show_text(key.engine),
             pe_data=template.long_pe_data if key.is_digest else key.pe_data,
+            kind=template.kind.label,
+            origin=template.origin.label,
+            timeout=template.timeout,
         )
 
 
@@ -74,17 +84,21 @@ def _client(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed))
 
 
-def template_lines(rows: Iterable[Row], *, with_keys: bool = True) -> Iterator[str]:
+def template_lines(
+    rows: Iterable[Row], *, with_keys: bool = True, with_kinds: bool = False
+) -> Iterator[str]:
     """Columns; `with_keys`: what `ipvsadm -Lc` has with --persistent-conn alone.
 
     A template without pe_data, which is plain persistence, has two columns less.
+    `with_kinds`: what ipvsadm has no word for stands in place of the state.
     """
-    yield _TITLE_WITH_KEYS if with_keys else _TITLE
+    yield _TITLE_WITH_KINDS if with_kinds else _TITLE_WITH_KEYS if with_keys else _TITLE
     for row in rows:
         protocol, virtual = _virtual(row.virtual)
         source = f"[{row.client}]:0" if ":" in row.client else f"{row.client}:0"
         expire = f"{row.expire // 60:02d}:{row.expire % 60:02d}"
-        line = f"{protocol:<3} {expire:<6} {STATE:<11} {source:<18} {virtual:<18} "
+        state = f"{row.kind:<12} {row.origin:<9}" if with_kinds else f"{STATE:<11}"
+        line = f"{protocol:<3} {expire:<6} {state} {source:<18} {virtual:<18} "
         if row.pe_data and with_keys:
             pe_data = show_bytes(row.pe_data, PE_DATA_WIDTH)
             yield f"{line}{row.dest:<16} {row.engine:<18} {pe_data}"

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,16 +19,20 @@ from pe_nfq.cli.connections import all_templates, json_template, template_lines,
 from pe_nfq.config import default_state_dir, load
 from pe_nfq.errors import TableError
 from pe_nfq.heartbeat import worker_facts
+from pe_nfq.lifetime import Kind
 from pe_nfq.marks import Marks
 from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.templates import Table, boottime_ms
 from pe_nfq.templates.names import names
-from pe_nfq.templates.upkeep import live_templates
+from pe_nfq.templates.upkeep import live_by_kind
 
 _SERVICES_TITLE: Final = (
     "Prot LocalAddress:Port Scheduler Flags\n"
-    "  -> RemoteAddress:Port           FwMark     Weight PersistConn"
+    "  -> RemoteAddress:Port           FwMark     Weight PersistConn "
+    "Calls      Subscript. Registr.   OneShot"
 )
+#: The columns behind PersistConn, which counts all; what they lack is plain persistence.
+_KINDS: Final = (Kind.CALL, Kind.SUBSCRIPTION, Kind.REGISTRATION, Kind.ONE_SHOT)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -62,13 +67,13 @@ def run(args: argparse.Namespace) -> int:
 def _lines(table: Table, args: argparse.Namespace) -> Iterable[str]:
     if args.templates:
         rows = template_rows(all_templates(table), names(table), boottime_ms())
-        return map(json_template, rows) if args.json else template_lines(rows)
+        return map(json_template, rows) if args.json else template_lines(rows, with_kinds=True)
     snapshot = table.snapshot()
     if snapshot is None:
         raise TableError("no services are published yet; wait until `pe-nfq run` says ready")
 
-    def count(dest_id: int) -> int:
-        return live_templates(table, dest_id)
+    def count(dest_id: int) -> tuple[int, ...]:
+        return live_by_kind(table, dest_id)
 
     if args.json:
         workers = worker_facts(table.environment.directory.parent)
@@ -78,8 +83,8 @@ def _lines(table: Table, args: argparse.Namespace) -> Iterable[str]:
 
 # -- services ------------------------------------------------------------------
 
-#: Live templates of a dest, by its id.
-Count = Callable[[int], int]
+#: Live templates of a dest, by its id; indexed by `Kind`.
+Count = Callable[[int], tuple[int, ...]]
 
 
 def service_lines(snapshot: Snapshot, count: Count) -> Iterator[str]:
@@ -90,9 +95,11 @@ def service_lines(snapshot: Snapshot, count: Count) -> Iterator[str]:
     for service in sorted(snapshot.services, key=_by_address):
         yield f"{shown_name(service)} {settings_text(service)}"
         for dest in sorted(service.dests, key=_by_address):
+            counts = count(dest.id)
+            cells = [f"{sum(counts):<11}", *(f"{counts[kind]:<10}" for kind in _KINDS)]
             yield (
                 f"  -> {dest.endpoint!s:<28} {marks.decided(dest.id):#010x} {dest.weight:<6} "
-                f"{count(dest.id):<11}".rstrip()
+                f"{' '.join(cells)}".rstrip()
             )
 
 
@@ -118,7 +125,9 @@ def services_facts(snapshot: Snapshot, count: Count) -> dict[str, Any]:
                 "service": str(service),
                 "scheduler": service.scheduler,
                 "engine": service.engine,
+                "key": service.key,
                 "timeout": service.timeout,
+                "lifetimes": None if service.lifetimes is None else asdict(service.lifetimes),
                 "mask": _mask(service),
                 "on_decline": service.on_decline.value,
                 "expire_quiescent": service.expire_quiescent,
@@ -129,7 +138,8 @@ def services_facts(snapshot: Snapshot, count: Count) -> dict[str, Any]:
                         "weight": dest.weight,
                         "upper_threshold": dest.upper_threshold,
                         "lower_threshold": dest.lower_threshold,
-                        "templates": count(dest.id),
+                        "templates": sum(count(dest.id)),
+                        "kinds": {kind.label: count(dest.id)[kind] for kind in Kind},
                     }
                     for dest in service.dests
                 ],

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,19 +15,20 @@ from pe_nfq import __version__, config
 from pe_nfq.cli import main
 from pe_nfq.cli.connections import PE_DATA_WIDTH, json_template, template_lines, template_rows
 from pe_nfq.escape import CUT
+from pe_nfq.lifetime import Kind, Life, Lifetimes
 from pe_nfq.marks import Marks
 from pe_nfq.model import Snapshot
 from pe_nfq.placement import Placement
 from pe_nfq.templates import (
     Epoch,
     Ids,
+    Origin,
+    Scope,
     Table,
     Template,
     boottime_ms,
     environment,
-    key_prefix,
     publish,
-    template_key,
 )
 from pe_nfq.templates.upkeep import READ_SLICE
 
@@ -40,6 +42,10 @@ TITLE = [
 SERVERS = [{"address": "192.0.2.12", "weight": 0}, {"address": "192.0.2.11", "weight": 65535}]
 
 
+NAMES = {1: f"udp {VIP}", 2: f"udp {VIP} 192.0.2.11:5060"}
+NOW = 10_000
+
+
 def template(**changes: int | bytes) -> Template:
     """One of dest 2 that has 38.9 seconds to live at time 10,000."""
     made = Template(2, 0x50600002, 0, 1, 360, created=4000, deadline=48_900, slot=48_900)
@@ -48,9 +54,8 @@ def template(**changes: int | bytes) -> Template:
 
 def rows_of(pe_data: bytes, engine: str = "sip", **changes: int | bytes) -> tuple[str, str]:
     """(line, JSON) of one template."""
-    key = template_key(key_prefix(1, CLIENT, engine), pe_data)
-    known = {1: f"udp {VIP}", 2: f"udp {VIP} 192.0.2.11:5060"}
-    (row,) = template_rows([(key, template(**changes))], known, now=10_000)
+    key = Scope.of(1, CLIENT, engine).key(pe_data)
+    (row,) = template_rows([(key, template(**changes))], NAMES, NOW)
     *_, line = template_lines([row])
     return line, json_template(row)
 
@@ -78,7 +83,7 @@ def test_a_mark_is_shown_where_an_address_would_be() -> None:
         ("fwmark 4294967295", "IP ", "255.255.255.255:0"),
         ("fwmark 5 ipv6", "IP ", "[0:5::]:0"),
     ):
-        key = template_key(key_prefix(1, CLIENT, "sip"), b"x")
+        key = Scope.of(1, CLIENT, "sip").key(b"x")
         known = {1: service, 2: f"{service} 192.0.2.11:0"}
         (row,) = template_rows([(key, template())], known, now=10_000)
         *_, line = template_lines([row])
@@ -88,7 +93,7 @@ def test_a_mark_is_shown_where_an_address_would_be() -> None:
 
 def test_without_keys_there_are_two_columns_less() -> None:
     """As `ipvsadm -Lcn` without --persistent-conn."""
-    key = template_key(key_prefix(1, CLIENT, "sip"), b"x")
+    key = Scope.of(1, CLIENT, "sip").key(b"x")
     known = {1: f"udp {VIP}", 2: f"udp {VIP} 192.0.2.11:5060"}
     rows = template_rows([(key, template())], known, now=10_000)
     title, line = template_lines(rows, with_keys=False)
@@ -125,7 +130,21 @@ def test_json_of_a_template() -> None:
         "engine": "sip",
         "pe_data": "193373839",
         "pe_data_hex": "313933333733383339",
+        "kind": "plain",
+        "origin": "scheduled",
+        "timeout": 360,
     }
+
+
+def test_what_a_template_stands_for_has_columns_of_its_own() -> None:
+    """In ipvsadm's place of the state: its kind, and how it came to its dest."""
+    call = template(origin=Origin.RELATED, kind=Kind.CALL)
+    key = Scope.of(1, CLIENT, "sip").key(b"x")
+    rows = [*template_rows([(key, call)], NAMES, NOW)]
+    _, ours = template_lines(rows, with_kinds=True)
+    _, ipvsadms = template_lines(rows)
+    assert ours.split()[2:4] == ["call", "related"]
+    assert ours.split()[4:] == ipvsadms.split()[3:]
 
 
 @given(st.binary(min_size=1, max_size=255))
@@ -167,15 +186,21 @@ def table(state_dir: Path) -> Iterator[Table]:
     table.close()
 
 
-def claim(table: Table, count: int) -> None:
+def cells(total: int, *kinds: int) -> str:
+    """All templates of a dest, and those of each kind."""
+    return " ".join([f"{total:<11}", *(f"{count:<10}" for count in kinds)]).rstrip()
+
+
+def claim(table: Table, count: int, kind: Kind = Kind.PLAIN) -> None:
     """Create templates of the IPv6 service, all on its one server."""
     snapshot = table.snapshot()
     assert snapshot is not None
     service = snapshot.services[0]
-    rules = Placement(service, snapshot).rules
-    prefix = key_prefix(service.id, bytes.fromhex("20010db8" + "00" * 12), "sip")
+    rules = Placement(service, snapshot).rules._replace(life=lambda old: Life(kind, 60))
+    scope = Scope.of(service.id, bytes.fromhex("20010db8" + "00" * 12), "sip")
     for number in range(count):
-        table.settle(template_key(prefix, b"call-%d" % number), boottime_ms(), rules)
+        key = scope.key(b"%b-%d" % (b"call" if kind is Kind.PLAIN else b"%d" % kind, number))
+        table.settle(key, boottime_ms(), rules)
 
 
 def listed(state_dir: Path, *options: str) -> str:
@@ -188,15 +213,18 @@ def listed(state_dir: Path, *options: str) -> str:
 def test_services_with_their_live_templates(table: Table, state_dir: Path) -> None:
     """While another process has the table open; sorted by family, address and port."""
     claim(table, 3)
+    for kind in (Kind.CALL, Kind.SUBSCRIPTION, Kind.ONE_SHOT):
+        claim(table, 1, kind)
     assert listed(state_dir).splitlines() == [
         f"pe-nfq {__version__} (snapshot=1 size=1000000)",
         "Prot LocalAddress:Port Scheduler Flags",
-        "  -> RemoteAddress:Port           FwMark     Weight PersistConn",
+        "  -> RemoteAddress:Port           FwMark     Weight PersistConn "
+        "Calls      Subscript. Registr.   OneShot",
         f"UDP  {VIP} wlc persistent 360 mask 255.255.255.0 ops",
-        "  -> 192.0.2.11:5060              0x50600004 65535  0",
-        "  -> 192.0.2.12:5060              0x50600003 0      0",
+        f"  -> 192.0.2.11:5060              0x50600004 65535  {cells(0, 0, 0, 0, 0)}",
+        f"  -> 192.0.2.12:5060              0x50600003 0      {cells(0, 0, 0, 0, 0)}",
         f"UDP  {V6} wlc persistent 7 mask 64 pe sip ops",
-        "  -> [2001:db8::11]:5060          0x50600001 1      3",
+        f"  -> [2001:db8::11]:5060          0x50600001 1      {cells(6, 1, 1, 0, 1)}",
     ]
 
 
@@ -210,7 +238,9 @@ def test_services_as_json(table: Table, state_dir: Path) -> None:
         "service": f"udp {V6}",
         "scheduler": "wlc",
         "engine": "sip",
+        "key": "",
         "timeout": 7,
+        "lifetimes": asdict(Lifetimes()),
         "mask": 64,
         "on_decline": "fallback",
         "expire_quiescent": False,
@@ -222,6 +252,13 @@ def test_services_as_json(table: Table, state_dir: Path) -> None:
                 "upper_threshold": 0,
                 "lower_threshold": 0,
                 "templates": 3,
+                "kinds": {
+                    "plain": 3,
+                    "one-shot": 0,
+                    "registration": 0,
+                    "subscription": 0,
+                    "call": 0,
+                },
             }
         ],
     }
@@ -237,7 +274,7 @@ def test_templates_over_many_slices(table: Table, state_dir: Path) -> None:
     assert sorted(row["pe_data"] for row in rows) == sorted(f"call-{n}" for n in range(count))
     assert {(row["virtual"], row["dest"]) for row in rows} == {(V6, "[2001:db8::11]:5060")}
     lines = listed(state_dir, "--templates").splitlines()
-    assert lines[:2] == TITLE
+    assert lines[1].split()[:4] == ["pro", "expire", "kind", "origin"]
     assert len(lines) == 2 + count
 
 
