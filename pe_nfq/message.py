@@ -4,6 +4,7 @@ An engine may be a third party's: what raises, or answers what no engine may,
 is told, and the path goes on without it.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -98,10 +99,9 @@ class Message:
             return unchanged
         try:
             life = self._engine.life(old, self._note, self._timeout, self._lifetimes)
-            kind, timeout, state = Kind(life.kind), int(life.timeout), bytes(life.state)
-            if not 0 < timeout <= self._served.service.longest or len(state) > MAX_STATE:
+            if not _is_life(life, self._served.service.longest):
                 raise ValueError(f"{life!r:.100} is no life")
-            return Life(kind, timeout, state)
+            return life
         except Exception as error:
             self._told(error)
             return unchanged
@@ -120,9 +120,10 @@ class Message:
         if self._lifetimes is None:
             return ()
         try:
-            return [Related(bytes(r[0]), str(r[1])) for r in self._engine.related(*self._place)][
-                :_MAX_RELATED
-            ]
+            related = list(itertools.islice(self._engine.related(*self._place), _MAX_RELATED))
+            if not all(isinstance(r, Related) and isinstance(r.pe_data, bytes) for r in related):
+                raise ValueError(f"{related!r:.100} is not of Related")
+            return related
         except Exception as error:
             self._told(error)
             return ()
@@ -130,6 +131,18 @@ class Message:
     def _told(self, error: Exception) -> None:
         service = self._served.service
         self._emit("engine-error", {"engine": service.engine, "error": f"{error!r:.200}"})
+
+
+def _is_life(life: object, longest: int) -> bool:
+    """Whether it fits a template, and ends."""
+    return (
+        isinstance(life, Life)
+        and isinstance(life.kind, Kind)
+        and isinstance(life.timeout, int)
+        and 0 < life.timeout <= longest
+        and isinstance(life.state, bytes)
+        and len(life.state) <= MAX_STATE
+    )
 
 
 def notice(noticed: set[bytes], fingerprint: bytes) -> None:

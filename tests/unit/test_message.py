@@ -1,0 +1,193 @@
+"""One datagram as an engine reads it: engines of third parties cannot take the path down."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pe_nfq.engines import Engine, Related
+from pe_nfq.flow import Served
+from pe_nfq.lifetime import MAX_STATE, Kind, Life, Lifetimes
+from pe_nfq.message import MAX_NOTICED, Message, notice
+from pe_nfq.model import Datagram, Reason, Snapshot, VirtualService
+from pe_nfq.packet.dissect import dissect
+from pe_nfq.placement import Placement
+from tests.packets import udp
+from tests.tables import MARK_BASE, VIP, dest
+
+P = 60
+OLD = Life(Kind.CALL, 500, b"state")
+LIFETIMES = Lifetimes()
+
+
+class Counting(Engine):
+    """Its note is the payload; of a template's life it says what it was told to say."""
+
+    name = "counting"
+    api_version = 1
+    quiet = frozenset(b"q")
+
+    def __init__(self, says: Any = OLD) -> None:
+        self.says = says
+        self.notes: list[tuple[bytes, bool]] = []
+
+    def key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
+        return packet[at:end]
+
+    def outbound_key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
+        return b"out"
+
+    def note(self, packet: bytes, at: int, end: int, outbound: bool) -> Any:
+        self.notes.append((packet[at:end], outbound))
+        return packet[at:end]
+
+    def life(self, old: Life | None, note: Any, timeout: int, lifetimes: Lifetimes) -> Life:
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says  # type: ignore[no-any-return]
+
+    def related(self, packet: bytes, at: int, end: int) -> Sequence[Related]:
+        return self.says  # type: ignore[no-any-return]
+
+
+class Raising(Engine):
+    """Raises whatever it is asked."""
+
+    name = "raising"
+    api_version = 1
+    quiet = frozenset()
+
+    def _raise(self, *_: object) -> Any:
+        raise ZeroDivisionError
+
+    key = outbound_key = is_request = note = related = facts = _raise  # type: ignore[assignment]
+
+
+class Told:
+    """A message of one engine, and what was told of it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        payload: bytes = b"payload",
+        lifetimes: Lifetimes | None = LIFETIMES,
+        *,
+        outbound: bool = False,
+    ) -> None:
+        service = VirtualService(1, VIP, (dest(1),), timeout=P, lifetimes=lifetimes)
+        placement = Placement(service, Snapshot(1, MARK_BASE, 10, (service,)))
+        self.events: list[tuple[str, Mapping[str, Any]]] = []
+        packet = udp(payload)
+        datagram = dissect(packet)
+        assert isinstance(datagram, Datagram)
+        served = Served(service, engine, placement)
+        self.message = Message(
+            served, packet, datagram, lambda *event: self.events.append(event), outbound=outbound
+        )
+
+
+def test_the_direction_chooses_the_key() -> None:
+    assert Told(Counting()).message.pe_data == b"payload"
+    assert Told(Counting(), outbound=True).message.pe_data == b"out"
+
+
+def test_an_engine_takes_note_once() -> None:
+    """However often the path looks: in its cache, in the table, inside the transaction."""
+    engine = Counting()
+    message = Told(engine, outbound=True).message
+    assert [message.life(OLD), message.life(OLD), message.life(None)] == [OLD] * 3
+    assert engine.notes == [(b"payload", True)]
+
+
+def test_where_one_timer_serves_all_no_engine_is_asked() -> None:
+    """`lifetimes` None: the kernel's way; a template that is there keeps what it has."""
+    engine = Counting()
+    message = Told(engine, lifetimes=None).message
+    assert message.life(None) == Life(Kind.PLAIN, P)
+    assert message.life(OLD) == OLD
+    assert message.says_nothing_new(Life(Kind.PLAIN, 1))
+    assert message.related == ()
+    assert engine.notes == []
+
+
+def test_what_the_engine_declined_lives_like_the_kernels() -> None:
+    engine = Counting()
+    message = Told(engine).message
+    message.decline()
+    assert message.life(None) == Life(Kind.PLAIN, P)
+    assert message.facts() == {}
+    assert engine.notes == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "says", "nothing_new"),
+    [
+        (b"quiet", Life(Kind.CALL, 1), True),
+        (b"news", Life(Kind.CALL, 1), False),
+        (b"no news", OLD, True),
+        (b"", Life(Kind.CALL, 1), False),
+    ],
+)
+def test_what_says_nothing_new(payload: bytes, says: Life, nothing_new: bool) -> None:
+    """What begins quietly is not even read."""
+    engine = Counting(says)
+    assert Told(engine, payload).message.says_nothing_new(OLD) is nothing_new
+    assert (engine.notes == []) is payload.startswith(b"q")
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        ZeroDivisionError(),
+        None,
+        Life(Kind.CALL, 0),
+        Life(Kind.CALL, Lifetimes().longest(P) + 1),
+        Life(Kind.CALL, 1, bytes(MAX_STATE + 1)),
+        Life(99, 1),  # type: ignore[arg-type]
+        ("call", 60, b""),
+        Life(Kind.CALL, 60, "text"),  # type: ignore[arg-type]
+        Life(Kind.CALL, 60, 10**12),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_life_is_told_and_changes_nothing(says: Any) -> None:
+    """It would not fit the table, or stay in it for ever."""
+    told = Told(Counting(says))
+    assert told.message.life(OLD) == OLD
+    assert told.message.life(None) == Life(Kind.PLAIN, P)
+    assert [name for name, _ in told.events] == ["engine-error"] * 2
+
+
+def test_the_longest_life_is_one() -> None:
+    longest = Life(Kind.CALL, Lifetimes().longest(P), bytes(MAX_STATE))
+    assert Told(Counting(longest)).message.life(None) == longest
+
+
+def test_a_raising_engine_is_told_each_time() -> None:
+    """And the answers are those of an engine that knows nothing."""
+    told = Told(Raising())
+    message = told.message
+    assert message.pe_data is Reason.ENGINE_ERROR
+    assert message.asks() is None
+    assert message.life(OLD) == OLD
+    assert message.life(None) == Life(Kind.PLAIN, P)
+    assert message.related == ()
+    assert message.facts() == {}
+    assert {name for name, _ in told.events} == {"engine-error"}
+
+
+def test_related_dialogs_are_few() -> None:
+    """Each is looked up while the table is locked."""
+    many = [Related(b"%d" % number, "x") for number in range(100)]
+    assert Told(Counting(many)).message.related == many[:4]
+    assert Told(Counting([(b"a", "x")])).message.related == ()
+
+
+def test_few_fingerprints_are_kept() -> None:
+    """A datagram without a checksum has none."""
+    noticed: set[bytes] = set()
+    notice(noticed, b"\0\1\0\0")
+    assert noticed == set()
+    for number in range(1, 1000):
+        notice(noticed, b"\0\1" + number.to_bytes(2))
+        assert len(noticed) <= MAX_NOTICED
+    assert b"\0\1" + (999).to_bytes(2) in noticed
