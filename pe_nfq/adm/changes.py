@@ -35,6 +35,7 @@ class Changes:
     def __init__(self, view: View) -> None:
         self._adopted = view.adopted
         self._steering = view.steering
+        self._lifetimes = view.lifetimes
         self._mark_base = view.snapshot.mark_base if view.snapshot else None
         self._entries = {
             str(spec): _Entry(spec, {server.endpoint: server for server in spec.servers})
@@ -103,7 +104,7 @@ class Changes:
         if not settings.fwmark and self._hosts[settings.endpoint.address]:
             raise AdmError(REFUSED, f"{name}: a server has this address; give them different ones")
         _check_plug_ins(settings)
-        self._entries[name] = _Entry(settings, {})
+        self._entries[name] = _Entry(replace(settings, lifetimes=self._lifetimes), {})
         self._fallbacks[fallback] = name
         if not settings.fwmark:
             self._vips[settings.endpoint.address] += 1
@@ -112,10 +113,14 @@ class Changes:
         """Everything ipvsadm has a word for is as it now says, the engine included."""
         entry = self._own(name, NO_SUCH_SERVICE)
         _check_plug_ins(settings)
+        before = entry.spec
         entry.spec = replace(
             settings,
-            on_decline=entry.spec.on_decline,
-            expire_quiescent=entry.spec.expire_quiescent,
+            # an engine's key means nothing to another
+            key=before.key if settings.engine == before.engine else "",
+            lifetimes=before.lifetimes,
+            on_decline=before.on_decline,
+            expire_quiescent=before.expire_quiescent,
         )
 
     def _clear(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pe_nfq.config.spec import ServiceSpec, Steering
 from pe_nfq.ipvs.objects import Stats
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import Snapshot
 
 
@@ -15,14 +16,16 @@ class View:
     `services` are all in force, adopted ones included, in the order in which
     they were added, each with its servers in that order (as in a file).
     `adopted` names (``str(service)``) those that follow the kernel's IPVS.
-    `snapshot` is the published one, None before the first. `live` gives a
-    dest's live templates by its id; `counters` what the kernel counted of
-    the datagrams steered to it (zeros where steering cannot count).
+    `lifetimes` are those of a service that is added. `snapshot` is the
+    published one, None before the first. `live` gives a dest's live
+    templates by its id; `counters` what the kernel counted of the datagrams
+    steered to it (zeros where steering cannot count).
     """
 
     services: tuple[ServiceSpec, ...]
     adopted: frozenset[str]
     steering: Steering
+    lifetimes: Lifetimes | None
     snapshot: Snapshot | None
     live: Callable[[int], int]
     counters: Callable[[int], Stats]

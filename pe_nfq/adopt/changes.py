@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from pe_nfq.config import ServerSpec, ServiceSpec
+from pe_nfq.config.lifetime import lifetime_changes
 from pe_nfq.model import OnDecline
 
 _FIELDS = (
     "scheduler",
     "sched_flags",
     "engine",
+    "key",
     "timeout",
     "mask",
     "on_decline",
@@ -22,6 +24,7 @@ _SERVER_FIELDS = ("weight", "method", "upper_threshold", "lower_threshold")
 def changes(old: ServiceSpec, new: ServiceSpec) -> Iterator[str]:
     """A clause for each difference; none where they are equal."""
     yield from _fields(old, new, _FIELDS)
+    yield from lifetime_changes(old.lifetimes, new.lifetimes)
     before = {server.endpoint: server for server in old.servers}
     for server in new.servers:
         known = before.pop(server.endpoint, None)
@@ -55,6 +58,8 @@ def _text(value: Any) -> str:
             return value.hex()
         case tuple():
             return ",".join(value) or "none"
+        case "":
+            return "none"
         case OnDecline():
             return value.value
         case _:

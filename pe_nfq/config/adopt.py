@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from pe_nfq.config.addresses import mask_of_bits, virtual_address
+from pe_nfq.config.lifetime import LIFETIME, TIMEOUTS
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen
-from pe_nfq.config.persistence import ENGINE, MAX_TIMEOUT, ON_DECLINE
+from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE
 from pe_nfq.config.spec import VirtualAddress
 from pe_nfq.config.values import Integer, Word
 
@@ -33,12 +34,15 @@ ADOPT: Final = (
         'the kernel\'s service, like "udp 203.0.113.10:5060" or "fwmark 5", or "all"',
     ),
     ENGINE,
+    KEY,
     Option(
         "timeout",
         Integer(1, MAX_TIMEOUT),
         360,
         "persistence timeout in seconds where the kernel's service has none (no -p)",
     ),
+    LIFETIME,
+    *TIMEOUTS,
     Option("mask", _mask, None, "persistence mask instead of the kernel's; IPv6 can be 0 here"),
     ON_DECLINE,
     Option(

@@ -14,6 +14,9 @@ from pe_nfq.escape import show_text
 
 #: Enough of a wrong value to recognise it.
 _SHOWN: Final = 60
+#: How near two keys are (`difflib`): but for a letter or two, or with some in common.
+_MISSPELT: Final = 0.8
+_ALIKE: Final = 0.6
 
 #: The values read so far, this table's before those of the tables around it.
 #: An option may look at those declared above it.
@@ -85,11 +88,20 @@ def _refuse_unknown(table: Mapping[str, Any], known: list[str]) -> None:
     for key in table:
         if key in known:
             continue
-        near = difflib.get_close_matches(key[:_SHOWN], known, n=1)
-        # "persistence_timeout", as keepalived has it, is far from "timeout" by letters alone.
-        near += [name for name in known if name in key]
-        remedy = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(known)}"
+        near = _nearest(key, known)
+        remedy = f'did you mean "{near}"?' if near else f"known here: {', '.join(known)}"
         raise OptionError(f"unknown key; {remedy}", show_text(key, _SHOWN) or '""')
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    """What may be meant by `key`; "" where nothing is near."""
+    for cutoff in (_MISSPELT, _ALIKE):
+        if close := difflib.get_close_matches(key[:_SHOWN], known, n=1, cutoff=cutoff):
+            return close[0]
+        # "persistence_timeout", as keepalived has it, is far from "timeout" by letters alone.
+        if parts := [name for name in known if name in key]:
+            return max(parts, key=len)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """Options of persistence that a ``[[service]]`` and an ``[[adopt]]`` share."""
 
-from typing import Final
+from typing import Any, Final
 
-from pe_nfq.config.options import Option
+from pe_nfq.config.options import Option, OptionError, Seen, show
 from pe_nfq.config.values import PlugIn, Word
 from pe_nfq.engines import load_engine
+from pe_nfq.errors import RegistryError
+from pe_nfq.escape import show_text
 from pe_nfq.model import OnDecline
 
 #: The kernel's limit of `-p`: 31 days (ipvsadm).
@@ -15,6 +17,25 @@ ENGINE: Final = Option(
     PlugIn("an engine", load_engine),
     "sip",
     "the persistence engine, which finds the key of a datagram",
+)
+
+
+def _key(value: Any, seen: Seen) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f'{show(value)} is not the name of a key; leave it "" for the engine\'s')
+    try:
+        load_engine(seen["engine"], value)
+    except RegistryError as error:
+        # The engine's words, which may quote the value.
+        raise OptionError(show_text(str(error))) from None
+    return value
+
+
+KEY: Final = Option(
+    "key",
+    _key,
+    "",
+    "which key the engine takes, where it offers several; empty: its usual one",
 )
 
 ON_DECLINE: Final = Option(

@@ -5,10 +5,11 @@ What a field means and may hold is said once, in `pe_nfq.config.tables`.
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import (
     Endpoint,
     Method,
@@ -51,19 +52,25 @@ class ServerSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A virtual service without its id; `servers` in the order of the file."""
+    """A virtual service without its id; `servers` in the order of the file.
+
+    `unused` are keys that the file gives and that have no effect.
+    """
 
     endpoint: Endpoint
     servers: tuple[ServerSpec, ...]
     engine: str
+    key: str
     scheduler: str
     timeout: int
+    lifetimes: Lifetimes | None
     mask: bytes
     on_decline: OnDecline
     expire_quiescent: bool
     sched_flags: tuple[str, ...] = ()
     one_packet: bool = True
     fwmark: int = 0
+    unused: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return service_name(self.endpoint, self.fwmark)
@@ -75,15 +82,18 @@ class AdoptSpec:
 
     The rest is what the kernel's service has no word for. `timeout` (s) is
     for one that is not persistent. `mask` None: the kernel's;
-    `expire_quiescent` None: as its sysctl says.
+    `expire_quiescent` None: as its sysctl says. `unused` as in `ServiceSpec`.
     """
 
     service: VirtualAddress | None
     engine: str
+    key: str
     timeout: int
+    lifetimes: Lifetimes | None
     mask: bytes | None
     on_decline: OnDecline
     expire_quiescent: bool | None
+    unused: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         return "all" if self.service is None else str(self.service)
@@ -91,7 +101,10 @@ class AdoptSpec:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A whole configuration file, checked. `vip_local` None: find out; `outbound` None: of masq."""
+    """A whole configuration file, checked. `vip_local` None: find out; `outbound` None: of masq.
+
+    `lifetimes` are those of services of which the file says nothing.
+    """
 
     workers: int
     queue: int
@@ -107,6 +120,7 @@ class Config:
     max_templates: int
     verbosity: int
     log_rate: int
+    lifetimes: Lifetimes | None
     adopt: tuple[AdoptSpec, ...]
     services: tuple[ServiceSpec, ...]
 
@@ -156,8 +170,10 @@ def _service(spec: ServiceSpec, ids: Ids) -> VirtualService:
         endpoint=spec.endpoint,
         dests=tuple(reversed(dests)),
         engine=spec.engine,
+        key=spec.key,
         scheduler=spec.scheduler,
         timeout=spec.timeout,
+        lifetimes=spec.lifetimes,
         mask=spec.mask,
         on_decline=spec.on_decline,
         expire_quiescent=spec.expire_quiescent,
@@ -175,3 +191,11 @@ def warnings(config: Config) -> Iterator[str]:
             yield f"{name} has no server: it takes no calls"
         elif not any(server.weight for server in service.servers):
             yield f"{name} has only servers of weight 0: it takes no new calls"
+        yield from _unused(name, service)
+    for number, adopt in enumerate(config.adopt, 1):
+        yield from _unused(f"adopt[{number}] ({adopt})", adopt)
+
+
+def _unused(name: str, spec: ServiceSpec | AdoptSpec) -> Iterator[str]:
+    if spec.unused:
+        yield f'{name} has lifetime = "fixed", which leaves {", ".join(spec.unused)} without effect'

@@ -8,8 +8,9 @@ from typing import Any, Final
 from pe_nfq.config.addresses import full_mask, mask, method, real_server_address, virtual_address
 from pe_nfq.config.adopt import ADOPT
 from pe_nfq.config.checks import check_adopts, check_both, check_servers, check_services
+from pe_nfq.config.lifetime import DEFAULT_LIFETIME, LIFETIME, TIMEOUTS, with_lifetimes
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables, show
-from pe_nfq.config.persistence import ENGINE, MAX_TIMEOUT, ON_DECLINE
+from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE
 from pe_nfq.config.spec import AdoptSpec, ServerSpec, ServiceSpec, VirtualAddress
 from pe_nfq.config.state_dir import default_state_dir, state_dir
 from pe_nfq.config.steering import steering
@@ -119,12 +120,15 @@ SERVICE: Final = (
         "flags of the scheduler: sh-fallback, sh-port, mh-fallback, mh-port; of others flag-1 to 3",
     ),
     ENGINE,
+    KEY,
     Option(
         "timeout",
         Integer(1, MAX_TIMEOUT),
         360,
         "persistence timeout: seconds after its last datagram that a template lives",
     ),
+    LIFETIME,
+    *TIMEOUTS,
     Option(
         "mask",
         mask,
@@ -152,7 +156,7 @@ def _service_spec(*, endpoint: VirtualAddress, **fields: Any) -> ServiceSpec:
     return ServiceSpec(endpoint=endpoint.endpoint, fwmark=endpoint.fwmark, **fields)
 
 
-_SERVICES: Final = Tables("service", SERVICE, _service_spec, check_services)
+_SERVICES: Final = Tables("service", SERVICE, with_lifetimes(_service_spec), check_services)
 
 
 def _services(value: object, seen: Seen) -> tuple[ServiceSpec, ...]:
@@ -228,9 +232,10 @@ TOP: Final = (
         "what is logged: 0 trouble, 1 changes, 2 dialogs, 9 every matched datagram",
     ),
     Option("log_rate", Integer(1, 1_000_000), 1000, "log lines a second; the rest is counted"),
+    DEFAULT_LIFETIME,
     Option(
         "adopt",
-        Tables("adopt", ADOPT, AdoptSpec, check_adopts),
+        Tables("adopt", ADOPT, with_lifetimes(AdoptSpec), check_adopts),
         [],
         "the services of the kernel's IPVS that are taken over as they are",
     ),

@@ -1,9 +1,11 @@
 """Services as JSON, for what is remembered. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pe_nfq.config import ServerSpec, ServiceSpec
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import Endpoint, Method, OnDecline
 
 
@@ -13,10 +15,12 @@ def encode(service: ServiceSpec) -> dict[str, Any]:
         "address": _end(service.endpoint),
         "fwmark": service.fwmark,
         "engine": service.engine,
+        "key": service.key,
         "scheduler": service.scheduler,
         "sched_flags": service.sched_flags,
         "one_packet": service.one_packet,
         "timeout": service.timeout,
+        "lifetimes": None if service.lifetimes is None else asdict(service.lifetimes),
         "mask": service.mask.hex(),
         "on_decline": service.on_decline.value,
         "expire_quiescent": service.expire_quiescent,
@@ -33,10 +37,12 @@ def decode(facts: Mapping[str, Any]) -> ServiceSpec:
         endpoint=_endpoint(facts["address"]),
         fwmark=facts["fwmark"],
         engine=facts["engine"],
+        key=facts["key"],
         scheduler=facts["scheduler"],
         sched_flags=tuple(facts["sched_flags"]),
         one_packet=facts["one_packet"],
         timeout=facts["timeout"],
+        lifetimes=None if facts["lifetimes"] is None else Lifetimes(**facts["lifetimes"]),
         mask=bytes.fromhex(facts["mask"]),
         on_decline=OnDecline(facts["on_decline"]),
         expire_quiescent=facts["expire_quiescent"],

@@ -19,7 +19,7 @@ from pe_nfq.supervisor.desired import Desired, Specs
 from pe_nfq.supervisor.encoding import decode, encode
 
 #: Changes with every change of what is written below.
-VERSION: Final = 1
+VERSION: Final = 2
 NAME: Final = "services.json"
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -95,7 +95,7 @@ def _services(items: list[Mapping[str, Any]]) -> Specs:
     for service in services:
         # A plug-in that is gone must be met here, not in a worker.
         try:
-            load_engine(service.engine)
+            load_engine(service.engine, service.key)
             load_scheduler(service.scheduler)
         except PeNfqError as error:
             raise ForeignError(f"{service}: {error}") from None

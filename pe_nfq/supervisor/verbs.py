@@ -73,6 +73,7 @@ class Verbs:
             services=desired.services,
             adopted=frozenset(map(str, desired.adopted_used)),
             steering=config.steering,
+            lifetimes=config.lifetimes,
             snapshot=self._services.snapshot,
             live=partial(upkeep.live_templates, self._table),
             counters=self._counters.look(config),

@@ -10,6 +10,7 @@ import pytest
 from pe_nfq.adm import Result, View, execute
 from pe_nfq.config.spec import ServiceSpec, Steering
 from pe_nfq.ipvs.objects import Stats
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import RealServer, Snapshot, VirtualService
 
 MARK_BASE = 0x50600000
@@ -23,6 +24,7 @@ class Director:
             services=(),
             adopted=frozenset(),
             steering=Steering.IPVS,
+            lifetimes=Lifetimes(),
             snapshot=Snapshot(7, MARK_BASE, 1000, ()),
             live=lambda dest_id: 0,
             counters=lambda dest_id: Stats(),

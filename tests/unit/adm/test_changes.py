@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pe_nfq.config.spec import Steering
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import Marks
 from pe_nfq.model import OnDecline
+from tests.unit import keyed_engine
 from tests.unit.adm.conftest import MARK_BASE, Director
 
 VIP = "203.0.113.10:5060"
@@ -53,6 +56,35 @@ def test_an_edit_keeps_what_ipvsadm_has_no_word_for(director: Director) -> None:
     (service,) = director.view.services
     assert (service.on_decline, service.expire_quiescent) == (OnDecline.DROP, True)
     assert (service.scheduler, service.engine, service.one_packet) == ("rr", "source", False)
+
+
+@pytest.mark.parametrize("default", [Lifetimes(), None])
+def test_a_new_service_has_the_lifetimes_of_the_file(
+    director: Director, default: Lifetimes | None
+) -> None:
+    """Those for all that say nothing; an edit keeps what a service has."""
+    director.set(lifetimes=default)
+    director.make(ADD)
+    (service,) = director.view.services
+    assert (service.lifetimes, service.key) == (default, "")
+    for own in (None, Lifetimes(dialog=7200)):
+        director.set(services=(replace(service, lifetimes=own),))
+        director.make(f"-E -u {VIP} -s rr -p 5 --pe sip")
+        assert [spec.lifetimes for spec in director.view.services] == [own]
+
+
+def test_a_key_lasts_as_long_as_its_engine(
+    director: Director, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another engine would not know it."""
+    keyed_engine.install(tmp_path, monkeypatch)
+    director.make(f"-A -u {VIP} -p 60 -o --pe by-word")
+    (service,) = director.view.services
+    director.set(services=(replace(service, key="last"),))
+    director.make(f"-E -u {VIP} -p 5 --pe by-word")
+    assert [spec.key for spec in director.view.services] == ["last"]
+    director.make(f"-E -u {VIP} -p 5 --pe source")
+    assert [spec.key for spec in director.view.services] == [""]
 
 
 def test_a_service_and_a_mark_of_both_families_are_three(director: Director) -> None:

@@ -1,5 +1,6 @@
 """What the kernel's services become, and what is said of what they cannot become."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from pe_nfq.adopt.choose import Reading, is_candidate, read
 from pe_nfq.config import Steering
 from pe_nfq.ipvs.objects import ONE_PACKET, SCHED_1, SCHED_2, KernelService
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import DEFAULT_MARK_BASE, Marks
 from pe_nfq.model import Endpoint, Method, OnDecline
+from tests.unit import keyed_engine
 from tests.unit.adopt.kernel import VIP, address, adopts, dest, fwmark, service
 
 NAME = f"udp {VIP}:5060"
@@ -56,6 +59,7 @@ def test_the_file_says_what_the_kernel_has_no_word_for() -> None:
         "service": NAME,
         "engine": "source",
         "timeout": 7,
+        "early_timeout": 300,
         "mask": 24,
         "on_decline": "drop",
         "expire_quiescent": True,
@@ -63,8 +67,19 @@ def test_the_file_says_what_the_kernel_has_no_word_for() -> None:
     (spec,), _ = reading(service(), adopt=table)
     assert (spec.engine, spec.timeout, spec.on_decline) == ("source", 300, OnDecline.DROP)
     assert (spec.mask, spec.expire_quiescent) == (address("255.255.255.0"), True)
+    assert spec.lifetimes == Lifetimes(early=300)
     (spec,), _ = reading(service(timeout=0), adopt=table)
     assert spec.timeout == 7
+    (spec,), _ = reading(service(), adopt=table | {"lifetime": "fixed"})
+    assert spec.lifetimes is None
+
+
+def test_the_engine_is_given_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for a service of the file."""
+    keyed_engine.install(tmp_path, monkeypatch)
+    table = {"service": NAME, "engine": keyed_engine.NAME, "key": "last"}
+    (spec,), _ = reading(service(), adopt=table)
+    assert (spec.engine, spec.key) == ("by-word", "last")
 
 
 @pytest.mark.parametrize("sysctl", [False, True])

@@ -1,11 +1,13 @@
 """When a change in the kernel is believed: what is there at once, what has gone after a while."""
 
+from dataclasses import replace
 from typing import Any
 
 from pe_nfq.adopt import Follower, Look, Reading, read
 from pe_nfq.adopt.follower import CONFIRM, EVERY, GRACE
 from pe_nfq.config import ServiceSpec, Steering
 from pe_nfq.ipvs.objects import KernelService
+from pe_nfq.lifetime import Lifetimes
 from tests.unit.adopt.kernel import VIP, adopts, dest, service
 
 NAME = f"udp {VIP}:5060"
@@ -48,6 +50,14 @@ def test_what_is_new_or_changed_counts_at_once() -> None:
     )
     assert look.changes == ((NAME, "192.0.2.11:5060 weight 1 -> 0"),)
     assert [server.weight for server in look.services[0].servers] == [0, 2]
+
+
+def test_another_key_or_lifetime_is_told() -> None:
+    """By a reload of the file: what was adopted before follows it."""
+    known = replace(spec(A), key="from-user", lifetimes=Lifetimes(dialog=7200))
+    look = follower(known).look(0, of(service(A)))
+    assert look.changes == ((NAME, "key from-user -> none"), (NAME, "dialog_timeout 7200 -> 14400"))
+    assert look.services == (spec(A),)
 
 
 def test_nothing_is_told_when_nothing_changed() -> None:

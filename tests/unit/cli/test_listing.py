@@ -175,6 +175,7 @@ def table(state_dir: Path) -> Iterator[Table]:
             {"address": VIP, "server": SERVERS, "mask": 24, "engine": "source"},
         ]
     }
+    facts["service"][1]["lifetime"] = "fixed"
     env, _ = environment.create(state_dir, 1000)
     table = Table(env, Epoch(env.directory))
 
@@ -263,6 +264,7 @@ def test_services_as_json(table: Table, state_dir: Path) -> None:
         ],
     }
     assert [dest["dest"] for dest in second["dests"]] == ["192.0.2.11:5060", "192.0.2.12:5060"]
+    assert second["lifetimes"] is None
 
 
 def test_templates_over_many_slices(table: Table, state_dir: Path) -> None:

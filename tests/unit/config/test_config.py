@@ -11,8 +11,10 @@ import pytest
 
 from pe_nfq import config
 from pe_nfq.config.adopt import ADOPT
+from pe_nfq.config.lifetime import TIMEOUTS
 from pe_nfq.config.options import Option
 from pe_nfq.config.tables import SERVER, SERVICE, TOP
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import Endpoint, OnDecline, Snapshot
 
 EXAMPLE = importlib.resources.files("pe_nfq").joinpath("data/pe-nfq.toml").read_text("utf-8")
@@ -145,6 +147,7 @@ def test_snapshot_carries_every_value_of_a_service() -> None:
         "scheduler": "mh",
         "sched_flags": ["flag-1", "mh-port"],
         "timeout": 7,
+        "dialog_timeout": 7200,
         "mask": 8,
         "on_decline": "drop",
         "expire_quiescent": True,
@@ -156,11 +159,15 @@ def test_snapshot_carries_every_value_of_a_service() -> None:
     virtual = config.to_snapshot(read, 1, NumberedByFirstUse()).services[0]
     spec = read.services[0]
     for field in dataclasses.fields(spec):
-        if field.name != "servers":
+        if field.name not in {"servers", "unused"}:
             assert getattr(virtual, field.name) == getattr(spec, field.name)
     (dest,), (server,) = virtual.dests, spec.servers
     for field in dataclasses.fields(server):
         assert getattr(dest, field.name) == getattr(server, field.name)
+    assert virtual.lifetimes == Lifetimes(dialog=7200)
+    facts["service"][0]["lifetime"] = "fixed"
+    fixed = config.to_snapshot(config.parse(facts, "test"), 1, NumberedByFirstUse())
+    assert fixed.services[0].lifetimes is None
 
 
 @pytest.mark.parametrize(
@@ -225,8 +232,10 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     assert config.load(path).workers == 1
 
 
-#: Said of a service by others: `pe-nfq adm`, an adopted service, the address.
-NOT_IN_FILES = {"fwmark", "one_packet"}
+#: Said of a service by others: `pe-nfq adm`, an adopted service, the address, other keys.
+NOT_IN_FILES = {"fwmark", "one_packet", "unused"}
+#: Those that become one value, `lifetimes`.
+SECONDS = {option.field for option in TIMEOUTS}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +250,9 @@ NOT_IN_FILES = {"fwmark", "one_packet"}
 def test_every_option_has_its_field(options: tuple[Option, ...], spec: Any) -> None:
     """The table and the dataclass name the same things."""
     fields = {field.name for field in dataclasses.fields(spec)}
-    assert {option.field or option.key for option in options} == fields - NOT_IN_FILES
+    named = {option.field or option.key for option in options}
+    assert named - SECONDS == fields - NOT_IN_FILES
+    assert named & SECONDS == (SECONDS if options in (ADOPT, SERVICE) else set())
     assert all(option.help for option in options)
 
 

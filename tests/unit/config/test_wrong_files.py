@@ -75,7 +75,7 @@ TOP = (
         file("colour = 2"),
         "colour: unknown key; known here: workers, queue, standby_queue, steering, vip_local, "
         "outbound, mark_base, table_base, rule_priority, allow_disk, state_dir, max_templates, "
-        "verbosity, log_rate, adopt, service",
+        "verbosity, log_rate, lifetime, adopt, service",
     ),
     Case(
         "unknown-key-hostile",

@@ -10,8 +10,9 @@ from pe_nfq.config import Config, load
 from pe_nfq.errors import PeNfqError
 from pe_nfq.supervisor.daemon import _refuse_to_change
 
-#: Part of every snapshot; `allow_disk` only matters for `state_dir`.
-FOLLOWED = {"services", "adopt", "max_templates", "allow_disk"}
+#: Part of every snapshot, or of what `pe-nfq adm` adds to it; `allow_disk` only matters for
+#: `state_dir`.
+FOLLOWED = {"services", "adopt", "max_templates", "allow_disk", "lifetimes"}
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import Method, OnDecline
 from pe_nfq.supervisor import memory
 from pe_nfq.supervisor.desired import Desired
 from pe_nfq.supervisor.memory import ForeignError, Remembered, recall, remember
+from tests.unit import keyed_engine
 from tests.unit.supervisor.specs import A, B, C, specs, table
 
 FILE = specs(table(A, "192.0.2.11", "192.0.2.12"))
@@ -21,6 +23,7 @@ EDITED = specs(
         "scheduler": "mh",
         "sched_flags": ["mh-port"],
         "timeout": 7,
+        "dialog_timeout": 7200,
         "mask": 64,
         "on_decline": "drop",
         "expire_quiescent": True,
@@ -36,7 +39,7 @@ EDITED = specs(
     },
     table(C, "192.0.2.12"),
 )
-ADOPTED = specs(table(B))
+ADOPTED = specs(table(B, lifetime="fixed"))
 
 
 def left(state_dir: Path) -> list[str]:
@@ -47,6 +50,8 @@ def test_services_come_back_as_they_were(tmp_path: Path) -> None:
     """Every value of them; own and adopted ones apart."""
     assert EDITED[0].on_decline is OnDecline.DROP
     assert EDITED[0].servers[0].method is Method.MASQ
+    assert EDITED[0].lifetimes == Lifetimes(dialog=7200)
+    assert ADOPTED[0].lifetimes is None
     remember(tmp_path, Desired(FILE, EDITED, ADOPTED))
     assert recall(tmp_path, FILE) == Remembered(EDITED, ADOPTED)
     assert left(tmp_path) == ["services.json"]
@@ -115,7 +120,7 @@ def flipped(data: bytes, at: int) -> bytes:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"version": 2}, "of another version"),
+        ({"version": 1}, "of another version"),
         ({"boot": "yesterday"}, "of another boot"),
         ({"digest": "0"}, "damaged: not as it was written"),
     ],
@@ -156,6 +161,37 @@ def test_an_engine_that_is_gone_is_met_here(
     text = (tmp_path / memory.NAME).read_text().splitlines()[1].replace("source", "former")
     monkeypatch.setattr(memory, "_body", lambda _: json.loads(text))
     with pytest.raises(ForeignError, match="'former'"):
+        recall(tmp_path, FILE)
+
+
+def test_a_key_that_the_engine_has_no_more_is_met_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer release of the engine may have given it up."""
+    plug_ins, state_dir = tmp_path / "plug-ins", tmp_path / "state"
+    plug_ins.mkdir()
+    state_dir.mkdir()
+    with monkeypatch.context() as patch:
+        keyed_engine.install(plug_ins, patch)
+        own = specs(table(A, engine=keyed_engine.NAME, key="last"))
+        remember(state_dir, Desired(FILE, own))
+        assert recall(state_dir, FILE) == Remembered(own)
+        body = (state_dir / memory.NAME).read_text().splitlines()[1].replace('"last"', '"former"')
+        patch.setattr(memory, "_body", lambda _: json.loads(body))
+        with pytest.raises(ForeignError, match="former is no word of it"):
+            recall(state_dir, FILE)
+
+
+@pytest.mark.parametrize("missing", ["key", "lifetimes"])
+def test_a_service_without_a_new_value_is_refused(
+    tmp_path: Path, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier release wrote, were its version not told."""
+    remember(tmp_path, Desired(FILE, EDITED))
+    facts = json.loads((tmp_path / memory.NAME).read_text().splitlines()[1])
+    del facts["own"][0][missing]
+    monkeypatch.setattr(memory, "_body", lambda _: facts)
+    with pytest.raises(ForeignError, match=f"damaged: KeyError.*{missing}"):
         recall(tmp_path, FILE)
 
 
