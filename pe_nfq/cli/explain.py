@@ -59,6 +59,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--engine", metavar="NAME", help=f"default: the service's own, else {DEFAULT_ENGINE}"
     )
+    parser.add_argument(
+        "--key",
+        metavar="KEY",
+        default="",
+        help=f"the key option of that engine, or of {DEFAULT_ENGINE} where none is named",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="show service, template and dest as well"
@@ -74,15 +80,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print a line for each datagram. Raises PeNfqError."""
+    engine = args.engine or (DEFAULT_ENGINE if args.key else None)
     if args.config is None:
-        _explain_all(args, Explainer(None, args.engine))
+        _explain_all(args, Explainer(None, engine, args.key))
         return 0
     config = load(args.config)
     # Only here: without a configuration nothing is decided, and no table is needed.
     from pe_nfq.cli.rehearsal import Rehearsal
 
-    with Rehearsal(config, args.engine) as rehearsal:
-        _explain_all(args, Explainer(config, args.engine, rehearsal.decide))
+    with Rehearsal(config, engine, args.key) as rehearsal:
+        _explain_all(args, Explainer(config, engine, args.key, rehearsal.decide))
     return 0
 
 
@@ -147,15 +154,19 @@ class Explainer:
         self,
         config: Config | None,
         engine: str | None,
+        key: str = "",
         decide: "Callable[[bytes, float | None], Decided | None]" = lambda packet, ts: None,
     ) -> None:
-        """`decide(IP packet, time)`: see `Rehearsal`. Raises RegistryError."""
+        """Arguments as for `Rehearsal`; `decide(IP packet, time)` is its own.
+
+        Raises RegistryError.
+        """
         self._decided = decide
         self.services = {service.endpoint: service for service in config.services} if config else {}
         self._offline = config is not None
-        self._engine = load_engine(engine or DEFAULT_ENGINE)
+        self._engine = load_engine(engine or DEFAULT_ENGINE, key)
         self._engines = {
-            str(service): self._engine if engine else load_engine(service.engine)
+            str(service): self._engine if engine else load_engine(service.engine, service.key)
             for service in self.services.values()
         }
         self._by_name = {str(service): service for service in self.services.values()}

@@ -31,13 +31,16 @@ class Decided(NamedTuple):
 class Rehearsal:
     """Decides the datagrams of captures one after the other; a context manager."""
 
-    def __init__(self, config: Config, engine: str | None) -> None:
-        """`engine` replaces that of every service. Raises TableError and RegistryError."""
+    def __init__(self, config: Config, engine: str | None, key: str = "") -> None:
+        """`engine` with its `key` replaces that of every service.
+
+        Raises TableError and RegistryError.
+        """
         self._directory = Path(tempfile.mkdtemp(prefix="pe-nfq-explain-"))
         try:
             env, _ = environment.create(self._directory, config.max_templates)
             self._table = Table(env, Epoch(env.directory))
-            snapshot = publish(self._table, 0, partial(_services, config, engine), carry)
+            snapshot = publish(self._table, 0, partial(_services, config, engine, key), carry)
             self._director = Director(self._table, lambda event, facts: None, lambda now: False)
             self._director.load(snapshot)
         except BaseException:
@@ -79,9 +82,9 @@ class Rehearsal:
         shutil.rmtree(self._directory)
 
 
-def _services(config: Config, engine: str | None, number: int, ids: Ids) -> Snapshot:
+def _services(config: Config, engine: str | None, key: str, number: int, ids: Ids) -> Snapshot:
     snapshot = to_snapshot(config, number, ids)
     if engine is None:
         return snapshot
-    services = tuple(replace(service, engine=engine) for service in snapshot.services)
+    services = tuple(replace(service, engine=engine, key=key) for service in snapshot.services)
     return replace(snapshot, services=services)

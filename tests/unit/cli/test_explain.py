@@ -20,6 +20,7 @@ from pe_nfq.cli import main
 from pe_nfq.cli.explained import PE_DATA_WIDTH
 from pe_nfq.errors import CaptureError
 from pe_nfq.escape import CUT
+from tests.unit import keyed_engine
 
 TS = 1_700_000_000
 INVITE = b"INVITE sip:a SIP/2.0\r\nCall-ID: 4711@192.0.2.1\r\nCSeq: 1 INVITE\r\n\r\n"
@@ -267,6 +268,7 @@ def test_dests_are_what_the_daemon_would_have_chosen(explain: Explain, tmp_path:
     path = tmp_path / "rr.toml"
     path.write_text(
         '[[service]]\naddress = "203.0.113.10:5060"\nscheduler = "rr"\ntimeout = 2\n'
+        'lifetime = "fixed"\n'
         '[[service.server]]\naddress = "192.0.2.11"\n[[service.server]]\naddress = "192.0.2.12"\n'
     )
     dialogs = "aabbccca"  # one datagram a second
@@ -318,6 +320,40 @@ def test_a_service_has_its_own_engine_unless_one_is_named(explain: Explain, conf
     ):
         ((line,), _) = explain(capture, "-c", config, *options)
         assert line["template"] == template
+
+
+def test_a_key_of_the_engine(
+    explain: Explain, config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service's own, without being named; named with its engine it is every service's."""
+    keyed_engine.install(tmp_path, monkeypatch)
+    capture = pcap([bytes(UDP4 / Raw(b"one two three"))])
+    named = ["--engine", "by-word", "--key", "last"]
+    of_file = tmp_path / "keyed.toml"
+    of_file.write_text(
+        '[[service]]\naddress = "203.0.113.10:5060"\nengine = "by-word"\nkey = "last"\n'
+        '[[service.server]]\naddress = "192.0.2.11"\n'
+    )
+    for options, template in (
+        (named, None),
+        (["-c", str(of_file)], "192.0.2.1 by-word three"),
+        (["-c", str(of_file), "--engine", "by-word"], "192.0.2.1 by-word one"),
+    ):
+        ((line,), _) = explain(capture, *options)
+        assert line["pe_data"] == ("one" if options[2:3] == ["--engine"] else "three")
+        assert line.get("template") == template
+    elsewhere = pcap([bytes(IP(dst="203.0.113.11") / UDP(dport=5060) / Raw(b"one two three"))])
+    ((line,), _) = explain(elsewhere, "-c", config, *named)
+    assert str(line["template"]).endswith(" by-word three")
+
+
+def test_a_key_alone_is_of_the_usual_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    """Which says what would be right."""
+    assert main(["explain", "--key", "no such\nkey", "a.pcap"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert " key" in err
+    assert "a.pcap" not in err
 
 
 def test_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
