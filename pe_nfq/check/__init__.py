@@ -1,7 +1,7 @@
 """`pe-nfq check`: how a director stands, item by item, each with its remedy. Changes nothing.
 
 `subject` is what is looked at. `host`, `parameters`, `paths`, `services`,
-`conntrack`, `strangers`, `steering`, `rules` and `daemon` each look at one side
+`lifetimes`, `conntrack`, `strangers`, `steering`, `rules` and `daemon` each look at one side
 of it. Without a configuration file it is the machine, and its IPVS as if all of
 it were adopted: whether pe-nfq could work here.
 """
@@ -14,6 +14,7 @@ from pe_nfq.check import (
     conntrack,
     daemon,
     host,
+    lifetimes,
     parameters,
     paths,
     rules,
@@ -46,6 +47,7 @@ _MACHINE: Final[tuple[Part, ...]] = (
     ("ipvs timeout", parameters.timeout),
     ("own", services.own),
     ("scheduler", services.schedulers),
+    ("lifetimes", lifetimes.lifetimes),
     ("marks", strangers.marks),
 )
 #: What needs a file that says how pe-nfq is to run here.

@@ -64,11 +64,11 @@ def _own(service: VirtualService, own: KernelService) -> Item:
     if not own.one_packet:
         what = "is not one-packet: an unmarked datagram pins its trunk to one server"
         better = own._replace(flags=own.flags | ONE_PACKET)
-        return warn(_name(service), what, f"{_edit('-E', better)}  # keepalived: ops")
+        return warn(_name(service), what, f"{ipvsadm('-E', better)}  # keepalived: ops")
     if own.pe_name and not own.timeout:
         what = f"has --pe {own.pe_name} and no -p, and the kernel then does not ask the engine"
         better = own._replace(flags=own.flags | PERSISTENT, timeout=_TIMEOUT)
-        remedy = f"{_edit('-E', better)}  # keepalived: persistence_timeout {_TIMEOUT}"
+        remedy = f"{ipvsadm('-E', better)}  # keepalived: persistence_timeout {_TIMEOUT}"
         return warn(_name(service), what, remedy)
     engine = f", with --pe {own.pe_name}" if own.pe_name else ""
     return ok(_name(service), f"is one-packet{engine}")
@@ -78,7 +78,8 @@ def _name(service: VirtualService) -> str:
     return f"own {service}"
 
 
-def _edit(verb: str, own: KernelService) -> str:
+def ipvsadm(verb: str, own: KernelService) -> str:
+    """The command for a service, which names its engine too."""
     engine = f" --pe {own.pe_name}" if own.pe_name else ""
     return f"{IpvsChange(verb, own)}{engine}"
 
@@ -96,7 +97,7 @@ def _made_anew(service: VirtualService) -> str:
     dests = (
         KernelDest(*dest.endpoint, dest.method, dest.weight) for dest in reversed(service.dests)
     )
-    return " && ".join([_edit("-A", own), *(str(IpvsChange("-a", own, dest)) for dest in dests)])
+    return " && ".join([ipvsadm("-A", own), *(str(IpvsChange("-a", own, dest)) for dest in dests)])
 
 
 def connections(subject: Subject) -> Iterator[Item]:
@@ -133,5 +134,5 @@ def schedulers(subject: Subject) -> Iterator[Item]:
         if kernels is None or subject.is_in_file(service):
             yield warn(name, what, f'say sched_flags = ["{flag}"] in {subject.file}')
         else:
-            better = _edit("-E", kernels._replace(flags=kernels.flags | SCHED_1))
+            better = ipvsadm("-E", kernels._replace(flags=kernels.flags | SCHED_1))
             yield warn(name, what, f"{better}  # keepalived: {flag}")
