@@ -88,4 +88,8 @@ def _mark(value: Any) -> Any:
 
 
 #: Facts that are shown in a way of their own.
-_SHOW: Final[Mapping[str, Callable[[Any], Any]]] = {"pe_data": _wire, "mark": _mark}
+_SHOW: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "pe_data": _wire,
+    "related": _wire,
+    "mark": _mark,
+}

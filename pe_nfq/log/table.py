@@ -63,7 +63,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "run-time-changes": _event(CHANGES, "state count why"),
     "adm": _event(CHANGES, "command"),
     "adopted": _event(CHANGES, "service change"),
-    "service": _event(CHANGES, "service scheduler engine timeout dests"),
+    "service": _event(CHANGES, "service scheduler engine key timeout lifetime dests"),
     "dest-changed": _event(CHANGES, "service dest change"),
     "steering": _event(CHANGES, "change"),
     "rules": _event(CHANGES, "change"),
@@ -71,10 +71,13 @@ EVENTS: Final[Mapping[str, Event]] = {
     "worker-adopted": _event(CHANGES, "worker pid"),
     "worker-replaced": _event(CHANGES, "worker pid"),
     "template-created": _event(
-        DIALOGS, "pe_data client service dest mark scheduler worker direction"
+        DIALOGS,
+        "pe_data client service dest mark scheduler worker direction kind timeout why related",
     ),
     "template-moved": _event(
-        DIALOGS, "pe_data client service old_dest dest why mark scheduler worker direction"
+        DIALOGS,
+        "pe_data client service old_dest dest why mark scheduler worker direction kind timeout "
+        "related",
     ),
     "expired": _event(DIALOGS, "service count"),
     "declined": _event(DIALOGS, "why service client worker", most=FEW),

@@ -7,7 +7,7 @@ from typing import Any
 from pe_nfq.model import Snapshot
 
 #: Facts of a record that are bytes of the wire, sent as Latin-1 text.
-_WIRE_FACTS = ("pe_data",)
+_WIRE_FACTS = ("pe_data", "related")
 
 
 class Chronicle:

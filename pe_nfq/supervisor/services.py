@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from pe_nfq.config import Config, to_snapshot
+from pe_nfq.config.lifetime import lifetime_text
 from pe_nfq.errors import SteeringError
 from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.placement import carry
@@ -135,7 +136,9 @@ class Services:
             service=str(service),
             scheduler=service.scheduler,
             engine=service.engine,
+            key=service.key,
             timeout=service.timeout,
+            lifetime=lifetime_text(service.lifetimes),
             dests=[f"{d.endpoint} weight {d.weight}" for d in service.dests],
         )
 

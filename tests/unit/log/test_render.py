@@ -60,7 +60,8 @@ def test_a_line_for_a_new_template() -> None:
         b'{"ts": "2023-11-14T22:13:20.500Z", "event": "template-created", '
         b'"pe_data": "a84b4c76e66710@pc33", "client": "192.0.2.1:5060", "service": null, '
         b'"dest": null, "mark": "0x50600001", "scheduler": null, "worker": "1", '
-        b'"direction": null, "method": "INVITE"}\n'
+        b'"direction": null, "kind": null, "timeout": null, "why": null, "related": null, '
+        b'"method": "INVITE"}\n'
     )
 
 
@@ -68,6 +69,7 @@ def test_wire_bytes_are_escaped_and_cut() -> None:
     """As bytes, or as the Latin-1 text that workers send."""
     assert facts_of("match", pe_data=b"\x1b[2J\xff")["pe_data"] == r"\x1b[2J\xff"
     assert facts_of("match", pe_data="\x1b[2J\xff")["pe_data"] == r"\x1b[2J\xff"
+    assert facts_of("template-created", related="\x1b[2J\xff")["related"] == r"\x1b[2J\xff"
     long = facts_of("match", pe_data=b"x" * 5000)["pe_data"]
     assert len(long) == DEFAULT_LIMIT
     assert long.endswith(CUT)

@@ -1,6 +1,7 @@
 """What is told of services and real servers when the configuration changes."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,37 @@ def test_a_change_of_a_dest_names_its_service(
     table.close()
     assert events == [
         {"service": f"udp {VIP}", "dest": dest, "change": change} for dest, change in told
+    ]
+
+
+def test_a_service_is_told_with_its_key_and_lifetimes(tmp_path: Path) -> None:
+    """All that decides how long a dialog stays where it is; again when that changes."""
+    env, _ = environment.create(tmp_path, 10)
+    table = Table(env, Epoch(env.directory))
+    told: list[tuple[str, str, int, str]] = []
+
+    def tell(event: str, **facts: Any) -> None:
+        if event == "service":
+            told.append((facts["engine"], facts["key"], facts["timeout"], facts["lifetime"]))
+
+    async def change() -> None:
+        before = config(tmp_path, "192.0.2.11")
+        steering = make_steering("mark", Settings.of(before))
+        services = Services(table, Thread("table"), steering, tell)
+        for other in ({}, {"lifetimes": None}, {"engine": "by-word", "key": "last"}):
+            spec = replace(before.services[0], **other)
+            await services.apply(replace(before, services=(spec,)), lambda _: True)
+
+    asyncio.run(change())
+    table.close()
+    all_times = (
+        "early_timeout 200, dialog_timeout 14400, ending_timeout 64, one_shot_timeout 64, "
+        "max_expires 86400"
+    )
+    assert told == [
+        ("sip", "", 360, all_times),
+        ("sip", "", 360, "fixed"),
+        ("by-word", "last", 360, all_times),
     ]
 
 
