@@ -1,4 +1,7 @@
-"""Templates live while their calls talk and end after the timeout, never early: in real time."""
+"""Templates live while their calls talk and end after the timeout, never early: in real time.
+
+By the kernel's one timer, since what an engine makes of a call takes minutes.
+"""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ TIMEOUT = 1
 
 @pytest.fixture(scope="module")
 def steered() -> Iterator[Steered]:
-    with steer(service={"timeout": TIMEOUT}) as steered:
+    with steer(service={"timeout": TIMEOUT, "lifetime": "fixed"}) as steered:
         yield steered
 
 

@@ -84,6 +84,8 @@ class PeNfq:
             "steering": "ipvs",
             "state_dir": str(self._state),
             "verbosity": 1,
+            # what the kernel does: its engine knows nothing of dialogs
+            "lifetime": "fixed",
         }
 
     def open(self, scenarios: Sequence[Scenario]) -> None:
