@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from pe_nfq.engines import API_VERSION, Engine
+from pe_nfq.engines.sip_life import life
+from pe_nfq.engines.sip_note import QUIET, read_note
+from pe_nfq.engines.sip_related import related
 from pe_nfq.escape import show_bytes
 from pe_nfq.packet.callid import scan_call_id
 
@@ -21,7 +24,18 @@ class SipEngine(Engine):
 
     name = "sip"
     api_version = API_VERSION
+    quiet = QUIET
     key = staticmethod(scan_call_id)
+    note = staticmethod(read_note)
+    life = staticmethod(life)
+    related = staticmethod(related)
+
+    def keyed(self, key: str) -> "SipEngine":
+        """By the Call-ID, a user, or a header: see `pe_nfq.engines.sip_key`. Raises ValueError."""
+        from pe_nfq.engines.sip_key import KeyedSipEngine, parse_key  # subclasses this one
+
+        chosen = parse_key(key)
+        return SipEngine() if chosen is None else KeyedSipEngine(chosen)
 
     def is_request(self, packet: bytes, at: int, end: int) -> bool | None:
         """Whatever does not begin with a status line."""

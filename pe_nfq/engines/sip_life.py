@@ -1,0 +1,221 @@
+"""How long a SIP template lives: the rules, one row a method.
+
+A Call-ID can be used for several things at once (RFC 5057): a call with its
+forks, a subscription, a registration. Each has a life of its own, and the
+template has the longest of those that go on. `life` is a pure function of the
+life so far and of one message (`pe_nfq.engines.sip_note`); a message that
+comes again changes nothing.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from pe_nfq.engines.sip_note import Note
+from pe_nfq.engines.sip_state import UNSEEN, Phase, State, pack, unpack
+from pe_nfq.lifetime import Kind, Life, Lifetimes
+
+#: What a registration or subscription asks for that does not say (RFC 3261, section 10.2;
+#: most event packages).
+DEFAULT_EXPIRES: Final = 3600
+
+
+class _Times(NamedTuple):
+    """What the operator wants: `-p`, and the rest."""
+
+    timeout: int
+    lifetimes: Lifetimes
+
+    def expires(self, seconds: int) -> int:
+        """The life of what is to be renewed within `seconds`."""
+        lifetimes = self.lifetimes
+        return max(self.timeout, min(seconds, lifetimes.max_expires) + lifetimes.ending)
+
+    def early(self) -> int:
+        """The life of what waits for a person to answer."""
+        return max(self.timeout, self.lifetimes.early)
+
+    def of_call(self, state: State) -> int:
+        """The life of a call in its phase."""
+        if state.phase is Phase.ANSWERED:
+            session = min(state.session, self.lifetimes.max_expires)
+            return max(self.timeout, session, self.lifetimes.dialog)
+        return self.early() if state.phase is Phase.EARLY else self.lifetimes.ending
+
+
+_Rule = Callable[[State, Note, _Times], None]
+
+
+def _invite(state: State, note: Note, times: _Times) -> None:
+    """An INVITE that begins a call, or begins it again: after a 401, with a new branch."""
+    if note.transaction not in state.transactions:
+        state.remember(state.transactions, note.transaction, over=False)
+
+
+def _ringing(state: State, note: Note, times: _Times) -> None:
+    """A 1xx of an INVITE; news only where the INVITE itself was not seen."""
+    if not state.phase:
+        _invite(state, note, times)
+
+
+def _answered(state: State, note: Note, times: _Times) -> None:
+    """A dialog is there: by a 2xx, or by what is sent only within one. One that ended stays so."""
+    if note.dialog not in state.dialogs:
+        state.settle()
+        state.remember(state.dialogs, note.dialog, over=False)
+
+
+def _ack(state: State, note: Note, times: _Times) -> None:
+    """Of a failure, which it shares the branch with, or of a 2xx (RFC 3261, 17.1.1.3)."""
+    if note.transaction not in state.transactions:
+        _answered(state, note, times)
+
+
+def _refused(state: State, note: Note, times: _Times) -> None:
+    """An INVITE that came to nothing. The other INVITEs, and what is answered, go on."""
+    if note.transaction in state.transactions:
+        state.transactions[note.transaction] = True
+    elif not state.phase:
+        state.remember(state.transactions, note.transaction, over=True)
+
+
+def _bye(state: State, note: Note, times: _Times) -> None:
+    """A dialog ends, and with one that we did not know (early, or unseen) all INVITEs so far."""
+    if note.dialog in state.dialogs:
+        state.dialogs[note.dialog] = True
+    else:
+        state.settle()
+        state.remember(state.dialogs, note.dialog, over=True)
+
+
+def _in_call(state: State, note: Note, times: _Times) -> None:
+    """Says only that there is a call, of which we know nothing more if we knew nothing."""
+    if not state.phase:
+        state.remember(state.transactions, UNSEEN, over=False)
+
+
+def _in_unknown_call(state: State, note: Note, times: _Times) -> None:
+    """The same of messages that are sent in other dialogs, too."""
+    if state.unused:
+        _in_call(state, note, times)
+
+
+def _subscribe(state: State, note: Note, times: _Times) -> None:
+    state.subscription = times.expires(DEFAULT_EXPIRES if note.expires < 0 else note.expires)
+
+
+def _subscribed(state: State, note: Note, times: _Times) -> None:
+    state.subscription = max(state.subscription, _granted(note, times))
+
+
+def _register(state: State, note: Note, times: _Times) -> None:
+    state.registration = times.expires(DEFAULT_EXPIRES if note.expires < 0 else note.expires)
+
+
+def _registered(state: State, note: Note, times: _Times) -> None:
+    state.registration = max(state.registration, _granted(note, times))
+
+
+def _granted(note: Note, times: _Times) -> int:
+    """What a response says; a server may give more than was asked for, and nothing else counts."""
+    return times.timeout if note.expires < 0 else times.expires(note.expires)
+
+
+def _refer(state: State, note: Note, times: _Times) -> None:
+    """A subscription without an Expires (RFC 3515, 2.4.4); its NOTIFYs may outlive the call."""
+    state.subscription = max(state.subscription, times.early())
+
+
+def _notify(state: State, note: Note, times: _Times) -> None:
+    """A subscription whose SUBSCRIBE was not seen."""
+    if state.unused:
+        state.subscription = times.early()
+
+
+def _one_shot(state: State, note: Note, times: _Times) -> None:
+    if state.unused:
+        state.one_shot = min(times.timeout, times.lifetimes.one_shot)
+
+
+def _unknown(state: State, note: Note, times: _Times) -> None:
+    if state.unused:
+        state.one_shot = times.timeout
+
+
+class _Rules(NamedTuple):
+    """A request's without and with a To tag; a response's by its class."""
+
+    request: _Rule
+    in_dialog: _Rule
+    trying: _Rule
+    success: _Rule
+    failure: _Rule
+
+
+_IN_CALL: Final = _Rules(_in_call, _in_call, _in_call, _in_call, _in_call)
+_PING: Final = _Rules(_one_shot, _in_unknown_call, _one_shot, _one_shot, _one_shot)
+_REGISTER: Final = _Rules(_register, _register, _registered, _registered, _registered)
+_OTHER: Final = _Rules(_unknown, _in_unknown_call, _unknown, _unknown, _unknown)
+
+_RULES: Final = {
+    #                   no To tag   To tag       1xx          2xx          3xx-6xx
+    b"INVITE": _Rules(_invite, _answered, _ringing, _answered, _refused),
+    b"ACK": _Rules(_unknown, _ack, _unknown, _unknown, _unknown),
+    b"CANCEL": _Rules(_refused, _in_call, _in_call, _refused, _in_call),
+    b"BYE": _Rules(_bye, _bye, _in_call, _bye, _bye),
+    b"PRACK": _IN_CALL,
+    b"UPDATE": _IN_CALL,
+    b"INFO": _IN_CALL,
+    b"SUBSCRIBE": _Rules(_subscribe, _subscribe, _subscribed, _subscribed, _subscribed),
+    b"NOTIFY": _Rules(_one_shot, _notify, _one_shot, _one_shot, _one_shot),
+    b"REFER": _Rules(_refer, _refer, _refer, _refer, _refer),
+    b"REGISTER": _REGISTER,
+    b"PUBLISH": _REGISTER,
+    b"OPTIONS": _PING,
+    b"MESSAGE": _PING,
+}
+
+
+def life(old: Life | None, note: Note | None, timeout: int, lifetimes: Lifetimes) -> Life:
+    """The life of a Call-ID's template after a message; see `pe_nfq.engines.Engine.life`."""
+    state = unpack(old)
+    times = _Times(timeout, lifetimes)
+    if note is not None:
+        state.session = max(state.session, note.session)
+        _rule(note)(state, note, times)
+        state.find_phase()
+    return _life_of(state, times)
+
+
+def life_of_many(old: Life | None, note: Note | None, timeout: int, lifetimes: Lifetimes) -> Life:
+    """The same where a template stands for many Call-IDs: nothing that ends shortens it."""
+    new = life(old, note, timeout, lifetimes)
+    if old is None:
+        return new
+    longest = max(1, lifetimes.longest(timeout))
+    return Life(max(old.kind, new.kind), min(max(old.timeout, new.timeout), longest), new.state)
+
+
+def _rule(note: Note) -> _Rule:
+    rules = _RULES.get(note.method, _OTHER)
+    if not note.status:
+        return rules.in_dialog if note.in_dialog else rules.request
+    if note.status < 200:
+        return rules.trying
+    return rules.success if note.status < 300 else rules.failure
+
+
+def _life_of(state: State, times: _Times) -> Life:
+    """The greatest kind that goes on and the longest timeout of all."""
+    kind, seconds = Kind.ONE_SHOT, state.one_shot or times.timeout
+    if state.registration or state.subscription:
+        kind = Kind.SUBSCRIPTION if state.subscription else Kind.REGISTRATION
+        seconds = max(state.registration, state.subscription)
+        if state.phase:
+            seconds = max(seconds, times.of_call(state))
+    elif state.phase:
+        seconds = times.of_call(state)
+        kind = Kind.CALL
+    if state.phase > Phase.ENDED:
+        kind = Kind.CALL
+    longest = times.lifetimes.longest(times.timeout)
+    return Life(kind, max(1, min(seconds, longest)), pack(state))
