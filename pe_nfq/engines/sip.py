@@ -4,9 +4,7 @@ The counterpart of the kernel's `ip_vs_pe_sip.c`; the rule and its differences
 are in `pe_nfq.packet.callid`.
 """
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
 from pe_nfq.engines import API_VERSION, Engine
 from pe_nfq.engines.sip_life import life
@@ -14,9 +12,7 @@ from pe_nfq.engines.sip_note import QUIET, read_note
 from pe_nfq.engines.sip_related import related
 from pe_nfq.escape import show_bytes
 from pe_nfq.packet.callid import scan_call_id
-
-#: A status line, behind empty lines (RFC 3261, sections 7.2 and 7.5).
-_RESPONSE: Final = re.compile(rb"[\r\n]*SIP/", re.IGNORECASE)
+from pe_nfq.packet.sip_start import is_response
 
 
 class SipEngine(Engine):
@@ -39,7 +35,7 @@ class SipEngine(Engine):
 
     def is_request(self, packet: bytes, at: int, end: int) -> bool | None:
         """Whatever does not begin with a status line."""
-        return _RESPONSE.match(packet, at, end) is None
+        return not is_response(packet, at, end)
 
     def facts(self, payload: bytes) -> Mapping[str, str | int]:
         """`method` of a request or `status` of a response, and `cseq`; those that are there."""
