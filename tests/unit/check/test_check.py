@@ -30,6 +30,12 @@ def test_what_cannot_be_looked_at_is_an_item(tmp_path: Path) -> None:
     assert {"kernel", "capabilities", "queue"} <= {item.name for item in items}
 
 
+def test_every_service_has_its_lifetimes(tmp_path: Path) -> None:
+    """Whatever else cannot be looked at here."""
+    names = [item.name for item in check(config(tmp_path), tmp_path / "pe-nfq.toml")]
+    assert names.count("lifetimes udp 203.0.113.10:5060") == 1
+
+
 def test_the_same_reason_is_told_once(tmp_path: Path) -> None:
     """It would hide the rest."""
     odd = tmp_path / "state"

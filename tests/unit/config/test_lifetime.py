@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pe_nfq import config
+from pe_nfq.check.subject import Numbers
 from pe_nfq.config.lifetime import TIMEOUTS, lifetime_changes, lifetime_text
 from pe_nfq.config.persistence import MAX_TIMEOUT
 from pe_nfq.errors import ConfigError
@@ -115,8 +116,12 @@ def test_the_engine_is_asked_for_its_key(
 ) -> None:
     """What it does not know is refused in its words, which may hold anything."""
     keyed_engine.install(tmp_path, monkeypatch)
-    (spec,) = specs(parse(kind, {"engine": keyed_engine.NAME, "key": "last"}))
+    read = parse(kind, {"engine": keyed_engine.NAME, "key": "last"})
+    (spec,) = specs(read)
     assert (spec.engine, spec.key) == ("by-word", "last")
+    snapshot = config.to_snapshot(read, 1, Numbers())
+    assert all((s.engine, s.key) == ("by-word", "last") for s in snapshot.services)
+    assert len(snapshot.services) == len(read.services)
     with pytest.raises(ConfigError) as refused:
         parse(kind, {"engine": keyed_engine.NAME, "key": "mid\x1b[2J\ndle"})
     assert str(refused.value) == (

@@ -269,6 +269,39 @@ SERVICES = (
         'service[1].persistence_timeout: unknown key; did you mean "timeout"?',
     ),
     Case(
+        "unknown-key-that-holds-two",
+        file(service="the_longest_dialog_timeout_there_is = 3"),
+        "service[1].the_longest_dialog_timeout_there_is: unknown key; "
+        'did you mean "dialog_timeout"?',
+    ),
+    Case(
+        "key-of-an-engine-without-any",
+        file(service='engine = "source"\nkey = "from-user"'),
+        "service[1].key: engine source has no key to choose; leave the option out",
+    ),
+    Case(
+        "key-number",
+        file(service="key = 5"),
+        'service[1].key: 5 is not the name of a key; leave it "" for the engine\'s',
+    ),
+    Case(
+        "lifetime-word",
+        file(service='lifetime = "kernel"'),
+        'service[1].lifetime: "kernel" is not "engine" or "fixed"',
+    ),
+    Case(
+        "early-timeout-too-short",
+        file(service="early_timeout = 32"),
+        "service[1].early_timeout: 32 is not a whole number from 64 to 2678400 (64 * T1 is 32 s, "
+        "either way; a phone may ring for more than 180 s, timer C)",
+    ),
+    Case(
+        "one-shot-timeout-too-short",
+        file(service="one_shot_timeout = 4"),
+        "service[1].one_shot_timeout: 4 is not a whole number from 5 to 2678400 "
+        "(retransmissions are up to 4 s apart)",
+    ),
+    Case(
         "timeout-zero",
         file(service="timeout = 0"),
         "service[1].timeout: 0 is not a whole number from 1 to 2678400",

@@ -9,6 +9,7 @@ import pytest
 
 from pe_nfq.config import Config
 from pe_nfq.errors import ConfigError, SteeringError
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import RealServer, Snapshot
 from pe_nfq.steering import Report
 from pe_nfq.steering.mark import MarkSteering
@@ -17,6 +18,7 @@ from pe_nfq.supervisor.desired import Desired, Specs
 from pe_nfq.supervisor.memory import remember
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.threads import Thread
+from pe_nfq.supervisor.verbs import Verbs
 from pe_nfq.templates import Epoch, Table, environment
 from tests.unit.supervisor.specs import A, B, C, config, specs, table
 
@@ -42,8 +44,10 @@ class Supervisor:
         self.table = Table(env, Epoch(env.directory))
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.steering = Steering()
-        services = Services(self.table, Thread("table"), self.steering, self._tell)
+        thread = Thread("table")
+        services = Services(self.table, thread, self.steering, self._tell)
         self.changes = Changes(start, services, lambda _: True, lambda _: None, self._tell)
+        self.verbs = Verbs(self.changes, services, self.table, thread, self._tell)
 
     def _tell(self, event: str, **facts: Any) -> None:
         self.events.append((event, facts))
@@ -102,6 +106,24 @@ def test_an_edit_outlives_its_supervisor(tmp_path: Path) -> None:
     live(start, edit)
     second = live(start, look)
     assert second.told("run-time-changes") == [{"state": "restored", "count": 2}]
+
+
+def test_what_adm_adds_has_the_lifetimes_of_the_file(tmp_path: Path) -> None:
+    """Of the one that was read last."""
+
+    async def add(supervisor: Supervisor) -> None:
+        words = ["-A", "-u", B, "-p", "60", "--pe", "sip", "-o"]
+        for lifetime in ("fixed", "engine"):
+            await supervisor.changes.reload(config(tmp_path, known, lifetime=lifetime))
+            answer = await supervisor.verbs.adm({"argv": words, "stdin": ""})
+            assert answer.status == 0
+            _, added = supervisor.changes.desired.services
+            found.append(added.lifetimes)
+
+    known = table(A, "192.0.2.11")
+    found: list[Lifetimes | None] = []
+    live(config(tmp_path, known), add)
+    assert found == [None, Lifetimes()]
 
 
 def test_a_reload_puts_the_file_in_force(tmp_path: Path) -> None:
