@@ -10,11 +10,23 @@ CLIENT6 = Endpoint(bytes.fromhex("20010db8000100000000000000000007"), 5060)
 
 
 def udp(payload: bytes, src: Endpoint = CLIENT, dst: Endpoint = VIP) -> bytes:
-    """A UDP datagram in an IP packet of the family of `src`; checksums are 0."""
-    ports = struct.pack("!HHHH", src.port, dst.port, 8 + len(payload), 0)
+    """A UDP datagram in an IP packet of the family of `src`, with its checksum."""
+    length = 8 + len(payload)
+    pseudo = src.address + dst.address + struct.pack("!HHHH", 17, length, src.port, dst.port)
+    checksum = internet_checksum(pseudo + struct.pack("!H", length) + payload) or 0xFFFF
+    header = struct.pack("!HHHH", src.port, dst.port, length, checksum)
     if src.family == 6:
-        return ipv6(ports + payload, 17, src.address, dst.address)
-    return ipv4(ports + payload, src.address, dst.address)
+        return ipv6(header + payload, 17, src.address, dst.address)
+    return ipv4(header + payload, src.address, dst.address)
+
+
+def internet_checksum(data: bytes) -> int:
+    """RFC 1071."""
+    words = struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2))
+    total: int = sum(words)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
 
 
 def ipv4(

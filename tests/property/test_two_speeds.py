@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pe_nfq.director import Director
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import (
     Decision,
     Endpoint,
@@ -21,6 +22,7 @@ from tests.packets import CLIENT, ipv4, sip, udp
 from tests.tables import MARK_BASE, VIP, all_templates, open_table, publish_services
 from tests.unit.test_senders import LINKS, Queued
 
+TAGS = b"From: <sip:a@x>;tag=f\r\nTo: <sip:b@x>;tag=t\r\n"
 #: Keys of all kinds, and none.
 PAYLOADS = [
     sip(b"a"),
@@ -33,7 +35,18 @@ PAYLOADS = [
     b"",
     b"no sip",
     sip(b"a").replace(b"INVITE sip:bob@203.0.113.10 SIP/2.0", b"SIP/2.0 200 OK"),
+    # What changes a dialog's life.
+    *(
+        sip(b"a", method, TAGS).replace(b"z9hG4bK1", branch)
+        for method in (b"INVITE", b"ACK", b"BYE", b"CANCEL", b"INFO")
+        for branch in (b"z9hG4bK1", b"z9hG4bK2")
+    ),
+    sip(b"b@host", b"REGISTER", b"Expires: 40\r\n"),
+    sip(b"b@host", b"OPTIONS"),
+    sip(b"c", b"INVITE", b"Replaces: a;to-tag=t;from-tag=f\r\n"),
 ]
+#: One timer for all, as in the kernel; and lives of some seconds.
+LIFETIMES = [None, Lifetimes(early=30, dialog=90, ending=64, one_shot=5, max_expires=60)]
 SOURCES = [CLIENT, Endpoint(CLIENT.address, 1024), Endpoint(bytes([198, 51, 100, 8]), 5060)]
 #: Servers of the first service; 1 is the second's as well, 3 listens on another port there.
 SERVERS = [Endpoint(bytes([192, 0, 2, number]), 5060) for number in (1, 2, 3)]
@@ -61,7 +74,7 @@ datagrams = st.tuples(st.sampled_from(WRAPPERS), st.sampled_from(PAYLOADS), st.s
 #: What one client and the servers may send each other in one call.
 one_call = st.tuples(
     st.just(udp),
-    st.sampled_from([PAYLOADS[0], PAYLOADS[-1]]),
+    st.sampled_from([PAYLOADS[0], *PAYLOADS[9:]]),
     st.sampled_from([(CLIENT, VIP, LINKS[0]), *((s, CLIENT, LINKS[0]) for s in SERVERS)]),
 )
 events = st.lists(
@@ -82,11 +95,13 @@ events = st.lists(
 )
 
 
-def run(history: list[object], on_decline: OnDecline, forgetful: bool) -> list[tuple[object, ...]]:
+def run(
+    history: list[object], on_decline: OnDecline, lifetimes: Lifetimes | None, forgetful: bool
+) -> list[tuple[object, ...]]:
     """All decisions of one director over a history, forgetting its caches or not."""
     with open_table(max_templates=6) as table:
         director = Director(table, lambda event, facts: None, lambda now: True)
-        publish(table, [1, 2, 3], on_decline)
+        publish(table, [1, 2, 3], on_decline, lifetimes)
         director.follow()
         now, decided = 1000, []
         for event in history:
@@ -99,7 +114,7 @@ def run(history: list[object], on_decline: OnDecline, forgetful: bool) -> list[t
             elif isinstance(event, int):
                 now += event
             elif isinstance(event, list):
-                publish(table, event, on_decline)
+                publish(table, event, on_decline, lifetimes)
             elif event == "follow":
                 director.follow()
             elif event == "purge":
@@ -110,7 +125,9 @@ def run(history: list[object], on_decline: OnDecline, forgetful: bool) -> list[t
         return decided
 
 
-def publish(table: Table, numbers: list[int], on_decline: OnDecline) -> None:
+def publish(
+    table: Table, numbers: list[int], on_decline: OnDecline, lifetimes: Lifetimes | None
+) -> None:
     """Two services of these servers: with masq, and in the first one by the virtual address."""
 
     def build(number: int, ids: Ids) -> Snapshot:
@@ -126,7 +143,13 @@ def publish(table: Table, numbers: list[int], on_decline: OnDecline) -> None:
                 for n, end in ends.items()
             )
             service = VirtualService(
-                ids.service_id(name), vip, dests, scheduler="rr", timeout=20, on_decline=on_decline
+                ids.service_id(name),
+                vip,
+                dests,
+                scheduler="rr",
+                timeout=20,
+                on_decline=on_decline,
+                lifetimes=lifetimes,
             )
             made.append(service)
         return Snapshot(number, MARK_BASE, 6, tuple(made))
@@ -138,9 +161,10 @@ def answer(decision: Decision) -> tuple[object, ...]:
     return decision.mark, decision.outcome, decision.reason, decision.drop
 
 
-@given(events, st.sampled_from(OnDecline))
+@given(events, st.sampled_from(OnDecline), st.sampled_from(LIFETIMES))
 def test_a_director_without_caches_decides_alike(
-    history: list[object], on_decline: OnDecline
+    history: list[object], on_decline: OnDecline, lifetimes: Lifetimes | None
 ) -> None:
     """Marks, outcomes and reasons, over publications, purges, expiry and a full table."""
-    assert run(history, on_decline, forgetful=True) == run(history, on_decline, forgetful=False)
+    forgetful = run(history, on_decline, lifetimes, forgetful=True)
+    assert run(history, on_decline, lifetimes, forgetful=False) == forgetful
