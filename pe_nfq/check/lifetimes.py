@@ -55,6 +55,9 @@ def _text(service: VirtualService) -> str:
         if type(load_engine(service.engine, service.key)).life is Engine.life:
             return f"{timeout} s after its last datagram: engine {service.engine} knows no better"
         return f"as engine {service.engine} says: timeout {timeout}, {lifetime_text(found)}{key}"
+    # A template of many dialogs: see `pe_nfq.engines.sip_key`.
+    if key and "call-id" not in service.key.lower():
+        key += ", shared by many dialogs, of which none that ends shortens a life"
     return (
         f"call {max(timeout, found.early)} s until answered, then {max(timeout, found.dialog)}; "
         f"ended {found.ending}; registration, subscription {found.ending} longer than they ask, at "

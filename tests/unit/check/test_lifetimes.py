@@ -79,6 +79,22 @@ def test_another_engine_speaks_for_itself(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("from-user + call-id", "; by key from-user + call-id"),
+        (
+            "from-user",
+            "; by key from-user, shared by many dialogs, of which none that ends shortens a life",
+        ),
+    ],
+)
+def test_a_key_of_many_dialogs_keeps_them_all(tmp_path: Path, key: str, shown: str) -> None:
+    """So the times of an end say nothing there."""
+    (item,) = items(tmp_path, key=key)
+    assert item.what == f"call 360 s until answered, then 14400; {REST}{shown}"
+
+
 def test_ringing_that_is_cut_short(tmp_path: Path) -> None:
     """Only where -p does not make up for it, and not where the kernel's timer was asked for."""
     warning = warned(items(tmp_path, early_timeout=64, timeout=180))
