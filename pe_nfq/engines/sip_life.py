@@ -10,7 +10,7 @@ comes again changes nothing.
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from pe_nfq.engines.sip_note import Note
+from pe_nfq.engines.sip_note import Note, same_attempt
 from pe_nfq.engines.sip_state import UNSEEN, Phase, State, pack, unpack
 from pe_nfq.lifetime import Kind, Life, Lifetimes
 
@@ -46,8 +46,10 @@ _Rule = Callable[[State, Note, _Times], None]
 
 
 def _invite(state: State, note: Note, times: _Times) -> None:
-    """An INVITE that begins a call, or begins it again: after a 401, with a new branch."""
+    """An INVITE that begins a call, or begins it again: that tells how the one before fared."""
     if note.transaction not in state.transactions:
+        for known in state.transactions:
+            state.transactions[known] |= not same_attempt(known, note.transaction)
         state.remember(state.transactions, note.transaction, over=False)
 
 

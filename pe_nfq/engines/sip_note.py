@@ -31,6 +31,8 @@ _EXPIRES: Final = re.compile(_OUTSIDE % b"expires", re.IGNORECASE | re.DOTALL).f
 _BRANCH: Final = re.compile(rb"^[^,]*?;[ \t]*+branch[ \t]*+=[ \t]*+([^ \t;,]++)", re.I).search
 #: How a branch begins that is another one for each transaction (RFC 3261, section 8.1.1.7).
 _COOKIE: Final = b"z9hg4bk"
+#: The bits of a transaction that hold the last digit of its CSeq's number.
+_ATTEMPT: Final = 0xF
 #: That of an ACK which does not tell; no CRC is below 0.
 _NO_TRANSACTION: Final = -1
 
@@ -81,6 +83,15 @@ def read_note(packet: bytes, at: int, end: int, outbound: bool = False) -> Note 
     )
 
 
+def same_attempt(transaction: int, other: int) -> bool:
+    """Whether two INVITEs are branches of one, and not one the retry of the other.
+
+    After a 401, 302 or 422 a client counts its CSeq on (RFC 3261, section
+    8.1.3.5); forks are copies.
+    """
+    return not (transaction ^ other) & _ATTEMPT
+
+
 def has_to_tag(head: Head) -> bool:
     """Whether a message belongs to a dialog, of whatever state."""
     return bool(_tag(head.headers.get(b"to", b"")))
@@ -91,16 +102,19 @@ def _tag(value: bytes) -> bytes:
     _, usual, rest = value.rpartition(b">;tag=")
     if usual:
         return rest.partition(b";")[0].rstrip(b" \t")
+    if b"=" not in value:
+        return b""
     return next((match[1] for match in _TAG(value) if match[1]), b"")
 
 
 def _transaction(method: bytes, via: bytes, number: bytes) -> int:
-    """The topmost branch, with the number of the CSeq for peers that reuse branches (RFC 2543)."""
+    """The topmost branch and the attempt: peers that reuse branches (RFC 2543) count on, too."""
     match = _BRANCH(via)
     branch: bytes = match[1] if match else b""
     if method == b"ACK" and branch[: len(_COOKIE)].lower() != _COOKIE:
         return _NO_TRANSACTION  # it cannot tell which response it is for
-    return crc32(b"%b %b" % (branch, number.lstrip(b"0")))
+    attempt = number[-1] & _ATTEMPT if number else 0
+    return crc32(branch) & ~_ATTEMPT | attempt
 
 
 def _expires(method: bytes, headers: dict[bytes, bytes]) -> int:

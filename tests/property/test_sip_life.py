@@ -1,0 +1,93 @@
+"""The rules of life on anything: what comes again changes nothing, all is bounded, none raises."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pe_nfq.engines.sip_life import life, life_of_many
+from pe_nfq.engines.sip_note import Note, read_note
+from pe_nfq.lifetime import MAX_STATE, Kind, Life, Lifetimes
+from pe_nfq.packet.callid import scan_call_id
+from tests.dialogs import request, response
+
+METHODS = st.sampled_from(
+    b"INVITE INVITE INVITE ACK ACK BYE BYE CANCEL PRACK UPDATE INFO SUBSCRIBE NOTIFY REFER"
+    b" REGISTER PUBLISH OPTIONS MESSAGE FOO".split()
+)
+SECONDS = st.one_of(st.sampled_from([-1, 0, 60, 3600, 30000]), st.integers(-1, (1 << 32) - 1))
+IDS = st.one_of(st.integers(1, 200), st.integers(0, (1 << 32) - 1))
+NOTES = st.builds(
+    Note,
+    METHODS,
+    st.sampled_from([0, 0, 0, 100, 180, 200, 302, 401, 486, 699]),
+    st.booleans(),
+    IDS,
+    IDS,
+    SECONDS,
+    SECONDS,
+)
+#: One that does not tell which INVITE it is for.
+OLD_ACKS = st.builds(
+    Note, st.just(b"ACK"), st.just(0), st.booleans(), st.just(-1), IDS, st.just(-1), st.just(-1)
+)
+TIMES = st.builds(Lifetimes, *[st.integers(1, 1000)] * 4, max_expires=st.integers(1, (1 << 32) - 1))
+TIMEOUTS = st.integers(1, 100_000)
+FOREIGN = st.builds(
+    Life,
+    st.sampled_from(Kind),
+    st.integers(0, (1 << 32) - 1),
+    st.one_of(
+        st.binary(max_size=MAX_STATE),
+        st.binary(min_size=17, max_size=60).map(lambda tail: b"\x01" + tail),
+    ),
+)
+OLD = st.one_of(st.none(), FOREIGN)
+RULES = st.sampled_from([life, life_of_many])
+
+
+@given(RULES, OLD, st.lists(NOTES | OLD_ACKS, min_size=1, max_size=25), TIMEOUTS, TIMES)
+def test_what_comes_twice_in_a_row_counts_once(rules, old, notes, timeout, times) -> None:  # type: ignore[no-untyped-def]
+    for note in notes:
+        new = rules(old, note, timeout, times)
+        assert rules(new, note, timeout, times) == new
+        assert 1 <= new.timeout <= times.longest(timeout)
+        assert len(new.state) <= MAX_STATE
+        assert isinstance(new.kind, Kind)
+        assert new.kind is not Kind.PLAIN or old is not None
+        old = new
+
+
+@given(OLD, st.lists(NOTES | OLD_ACKS, min_size=1, max_size=25), TIMEOUTS, TIMES)
+def test_where_a_template_stands_for_many_it_only_grows(
+    old: Life | None, notes: list[Note], timeout: int, times: Lifetimes
+) -> None:
+    for note in notes:
+        new = life_of_many(old, note, timeout, times)
+        if old is not None:
+            assert new.kind >= old.kind
+            assert new.timeout >= min(old.timeout, times.longest(timeout))
+        old = new
+
+
+@given(RULES, TIMEOUTS, TIMES)
+def test_nothing_said_is_one_transaction(rules, timeout, times) -> None:  # type: ignore[no-untyped-def]
+    assert rules(None, None, timeout, times).kind is Kind.ONE_SHOT
+
+
+MESSAGES = st.sampled_from(
+    [
+        request("INVITE", "i1", "Session-Expires: 1800;refresher=uac"),
+        response(200, "INVITE", "i1", "x: 1800"),
+        request("REGISTER", "g1", 'Contact: "a" <sip:a>;expires=60, <sip:b>;expires=90'),
+    ]
+)
+
+
+@given(MESSAGES, st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=4)), max_size=6))
+def test_mangled_messages_are_read_or_not_and_never_raise(
+    message: bytes, changes: list[tuple[int, bytes]]
+) -> None:
+    for at, put in changes:
+        message = message[:at] + put + message[at + len(put) // 2 :]
+    note = read_note(message, 0, len(message))
+    assert note is None or 1 <= life(None, note, 60, Lifetimes()).timeout <= 90_000
+    assert scan_call_id(message, 0, len(message)) is not None
