@@ -23,6 +23,9 @@ D2's decision
 * D1 was placed without a record (the table was full) and a dest was added,
   removed or re-weighted, or anything that B sent was in a worker's hands.
 
+Half of the runs have one timer for all, half have calls of which the engine
+takes note: no life is shorter there than the timeout that the window speaks of.
+
 Only datagrams that are in a worker's hands at the same moment may differ
 without such a cause. The assumption: no worker sits on a clock reading for
 longer than the timeout; of that the reading may be old by `CLOCK_SLACK` when
@@ -34,6 +37,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -46,9 +50,10 @@ from hypothesis.stateful import (
 )
 
 from pe_nfq.director import Director
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import Marks
 from pe_nfq.model import Decision, Method, RealServer, Reason, Snapshot, VirtualService
-from pe_nfq.templates import Ids, Settled, Table
+from pe_nfq.templates import Ids, Settled, Table, layout
 from pe_nfq.templates.layout import CLOCK_SLACK, silent_until
 from pe_nfq.templates.publish import touch
 from pe_nfq.templates.table import Match
@@ -60,7 +65,22 @@ WORKERS = range(3)
 KEYS = range(3)
 DESTS = (1, 2, 3)
 TIMEOUT = 8
-PACKETS = [udp(sip(b"call-%d" % key)) for key in KEYS]
+TAGS = b"From: <sip:a@x>;tag=f\r\nTo: <sip:b@x>;tag=t\r\n"
+#: What a client sends, by key: first the request that begins a call, then what changes its life.
+PACKETS = [
+    [
+        udp(sip(b"call-%d" % key)),
+        udp(sip(b"call-%d" % key, b"ACK", TAGS).replace(b"z9hG4bK1", b"z9hG4bK2")),
+        udp(sip(b"call-%d" % key, b"BYE", TAGS)),
+        udp(sip(b"call-%d" % key, b"INVITE", TAGS)),
+        udp(sip(b"call-%d" % key).replace(b"z9hG4bK1", b"z9hG4bK3")),
+    ]
+    for key in KEYS
+]
+#: None of them is shorter than -p.
+LIVES = Lifetimes(early=TIMEOUT, dialog=5 * TIMEOUT, ending=TIMEOUT, one_shot=TIMEOUT)
+#: An ended dialog lives for eight times this, as `layout.MAX_CACHED` says.
+MAX_CACHED = TIMEOUT * 1000 // 8
 #: What server N sends to the client, by key, N, and whether it asks.
 SENT = {
     (key, number, asks): udp(
@@ -211,9 +231,13 @@ class History:
 class Agreement(RuleBasedStateMachine):
     """See the module."""
 
-    @initialize(expire=st.booleans(), max_templates=st.sampled_from([1, 2, 3, 3]))
-    def start(self, expire: bool, max_templates: int) -> None:
+    @initialize(
+        expire=st.booleans(), max_templates=st.sampled_from([1, 2, 3, 3]), lives=st.booleans()
+    )
+    def start(self, expire: bool, max_templates: int, lives: bool = False) -> None:
         self.context = contextlib.ExitStack()
+        self.context.enter_context(mock.patch.object(layout, "MAX_CACHED", MAX_CACHED))
+        self.lifetimes = LIVES if lives else None
         self.table = self.context.enter_context(open_table())
         self.history = History()
         self.clock = 1000
@@ -299,9 +323,14 @@ class Agreement(RuleBasedStateMachine):
             director = self.workers[worker]
             new = Decided(key, self.history.next(), self.clock)
             known = director.snapshot_number
-            decision = director.decide(PACKETS[key], self.clock - lag)
+            decision = director.decide(self._packet(key), self.clock - lag)
             new.ended, new.done = self.history.next(), self.clock
             self._check(new, decision, known)
+
+    def _packet(self, key: int) -> bytes:
+        """Where lives differ, any message of the call: which, follows from what has happened."""
+        sent = PACKETS[key]
+        return sent[self.history.tick % len(sent)] if self.lifetimes else sent[0]
 
     def _check(self, new: Decided, decision: Decision, known: int) -> None:
         assert decision.reason is not Reason.TABLE_ERROR
@@ -381,6 +410,7 @@ class Agreement(RuleBasedStateMachine):
                 scheduler="rr",
                 timeout=TIMEOUT,
                 expire_quiescent=self.expire,
+                lifetimes=self.lifetimes,
             )
             return Snapshot(number, MARK_BASE, self.max_templates, (service,))
 
