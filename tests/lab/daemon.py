@@ -108,6 +108,11 @@ class PeNfq:
         services: list[dict[str, Any]] = json.loads(self.listing("--json"))["services"]
         return services
 
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers with their counters, as `pe-nfq list` has them."""
+        workers: list[dict[str, Any]] = json.loads(self.listing("--json"))["workers"]
+        return workers
+
     def queued(self) -> dict[int, int]:
         """How many datagrams each netfilter queue of the director has taken so far."""
         return {number: taken for number, _, taken in self._queues()}

@@ -1,6 +1,7 @@
 """SIPp, the SIP clients and servers of the lab: its options, readiness and statistics."""
 
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,6 +36,8 @@ class Calls:
     scenario: Scenario = Scenario.UAC
     #: Bytes that are added to each message, before its Call-ID and in its body, where it has one.
     filler: int = 0
+    #: What the scenario's [field0] and so on are, one call a line (`-inf`); see `fields`.
+    injected: Path | None = None
 
     @property
     def timeout(self) -> float:
@@ -56,6 +59,7 @@ class Calls:
             ),
             *("-timeout", f"{int(self.timeout)}s", "-timeout_error"),
             *("-trace_stat", "-stf", str(statistics), "-fd", "500ms"),
+            *(["-inf", str(self.injected)] if self.injected else []),
             *([] if self.retransmit else ["-nr"]),
         ]
 
@@ -133,12 +137,20 @@ def serve(
             *("-i", _bracketed(local), "-p", str(port), *_SOCKET),
             # a BYE of a call that another server has must not be answered 200: real servers say 481
             *("-default_behaviors", "all,-bye"),
+            # what a client's SIPp takes for two dialogs of one call are two to a server
+            "-callid_slash_ign",
             *("-d", str(int(ring * 1000))),
             *([] if retransmit else ["-nr"]),
         ]
     )
     wait_until(lambda: node.is_bound(process.pid, port), f"{node.role} to listen")
     return process
+
+
+def fields(path: Path, rows: Iterable[Sequence[str]]) -> Path:
+    """Write the file that `Calls.injected` takes; no field may hold a semicolon."""
+    path.write_text("".join(f"{line}\n" for line in ("SEQUENTIAL", *map(";".join, rows))))
+    return path
 
 
 def _bracketed(address: str) -> str:

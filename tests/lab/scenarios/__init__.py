@@ -16,6 +16,12 @@ class Scenario(enum.Enum):
     UAS = "uas"
     REGISTERING = "registering"
     REGISTRAR = "registrar"
+    CANCELING = "canceling"
+    CANCELED = "canceled"
+    ATTENDED = "attended"
+    BLIND = "blind"
+    TRANSFEROR = "transferor"
+    TRANSFEREE = "transferee"
 
     def write(self, directory: Path, filler: int = 0) -> Path:
         """The scenario as a file, each message with `filler` bytes more, written to `directory`."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.lab.sipp import Calls, Statistics
+from tests.lab.sipp import Calls, Statistics, fields
 
 _HEADINGS = (
     "StartTime;TotalCallCreated;SuccessfulCall(P);SuccessfulCall(C);"
@@ -37,3 +37,12 @@ def test_all_calls_come_from_one_address_and_port() -> None:
     assert "-i [2001:db8::11] -p 5060 -t u1" in text
     assert command[-1] == "-nr"
     assert "-nr" not in Calls(5).command("192.0.2.11", "203.0.113.10", *files)
+
+
+def test_fields_of_calls(tmp_path: Path) -> None:
+    """A line a call, taken in this order, and SIPp is told of the file."""
+    path = fields(tmp_path / "fields.csv", [("Replaces", "a@b"), ("Replaces", "c")])
+    command = Calls(2, injected=path).command("192.0.2.11", "203.0.113.10", Path("s"), Path("c"))
+
+    assert path.read_text() == "SEQUENTIAL\nReplaces;a@b\nReplaces;c\n"
+    assert command[command.index("-inf") + 1] == str(path)
