@@ -19,8 +19,11 @@ def by_static_route(lab: Lab) -> None:
     lab.director.ip(rule, family=lab.family)
 
 
-def by_packet(lab: Lab) -> None:
-    """Send each datagram to the next real server, which is what splits calls."""
+def by_packet(lab: Lab, ports: str = str(SIP_PORT)) -> None:
+    """Send each datagram to the next real server, which is what splits calls.
+
+    `ports` is a port or a range, ``1812:1813``.
+    """
     _make_tables(lab)
     count = len(lab.servers)
     for number in range(count):
@@ -29,7 +32,7 @@ def by_packet(lab: Lab) -> None:
         lab.director.run(
             [
                 *(_IPTABLES[lab.family], "-w", "-t", "mangle"),
-                *("-A", "PREROUTING", "-d", lab.vip, "-p", "udp", "--dport", str(SIP_PORT)),
+                *("-A", "PREROUTING", "-d", lab.vip, "-p", "udp", "--dport", ports),
                 *("-m", "mark", "--mark", "0", "-m", "statistic", "--mode", "nth"),
                 *("--every", str(count - number), "--packet", "0", "-j", "MARK"),
                 *("--set-mark", str(mark)),
