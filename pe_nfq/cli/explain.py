@@ -230,10 +230,9 @@ def _shown(engine: Engine, key: bytes | Reason) -> str:
 
 
 def _start(engine: Engine, payload: bytes) -> str | None:
-    """The method or status, where the engine knows one."""
+    """What the engine says first of it: a method, a status, a code."""
     try:
-        facts = engine.facts(payload)
-        start = facts.get("method", facts.get("status"))
+        start = next(iter(engine.facts(payload).values()), None)
     except Exception:
         return None
     return None if start is None else show_text(str(start))

@@ -7,8 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from pe_nfq.escape import CUT
 
-#: Characters of columns: a method, and pe_data longer than what user agents make.
-START_WIDTH: Final = 16
+#: Characters of columns: a method or ``Accounting-Response``, and pe_data longer than what user
+#: agents make.
+START_WIDTH: Final = 20
 PE_DATA_WIDTH: Final = 80
 
 

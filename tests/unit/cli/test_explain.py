@@ -20,6 +20,7 @@ from pe_nfq.cli import main
 from pe_nfq.cli.explained import PE_DATA_WIDTH
 from pe_nfq.errors import CaptureError
 from pe_nfq.escape import CUT
+from tests.radius import AUTHENTICATOR, access, attribute, radius
 from tests.unit import keyed_engine
 
 TS = 1_700_000_000
@@ -226,6 +227,28 @@ def test_engine_by_name(explain: Explain) -> None:
     """The client's address is no extra key: `source` has empty pe_data."""
     ((line,), _) = explain(pcap([REQUEST]), "--engine", "source")
     assert (line["outcome"], line["pe_data"], line["pe_data_hex"]) == ("key", "", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "keys"),
+    [
+        ("calling-station-id", [("00-11-22-33-44-55", None), (None, "no-key")]),
+        ("state", [(AUTHENTICATOR.hex(), None), ("8a01", None)]),
+    ],
+)
+def test_another_protocol_by_its_engine(
+    explain: Explain, key: str, keys: list[tuple[str | None, str | None]]
+) -> None:
+    """`start` is what the engine says first."""
+    request = access(attribute(31, b"00-11-22-33-44-55"))
+    challenge = radius(11, attribute(24, b"\x8a\x01"))
+    there, back = UDP(sport=3000, dport=1812), UDP(sport=1812, dport=3000)
+    capture = pcap([bytes(IP() / there / Raw(request)), bytes(IP() / back / Raw(challenge))])
+
+    lines, _ = explain(capture, "--engine", "radius", "--key", key, "--port", "1812")
+
+    assert [line["start"] for line in lines] == ["Access-Request", "Access-Challenge"]
+    assert [(line["pe_data"], line["reason"]) for line in lines] == keys
 
 
 @pytest.fixture
