@@ -120,16 +120,17 @@ def unpack(life: Life | None) -> State:
     """
     if life is None:
         return State()
-    if life.state and (state := _unpack(life.state)) is not None:
-        return state
-    timeout = max(1, life.timeout)
+    state = (_unpack(life.state) if life.state else None) or State()
     if life.kind is Kind.CALL:
-        return State(Phase.ANSWERED, crowded=True, session=timeout)
-    return State(
-        registration=timeout if life.kind is Kind.REGISTRATION else 0,
-        subscription=timeout if life.kind is Kind.SUBSCRIPTION else 0,
-        one_shot=timeout if life.kind is Kind.ONE_SHOT else 0,
-    )
+        foreign = not state.phase
+        return State(Phase.ANSWERED, crowded=True, session=life.timeout) if foreign else state
+    if life.kind is Kind.SUBSCRIPTION:
+        state.subscription = state.subscription or life.timeout
+    elif life.kind is Kind.REGISTRATION:
+        state.registration = state.registration or life.timeout
+    elif life.kind is Kind.ONE_SHOT:
+        state.one_shot = life.timeout
+    return state
 
 
 def _unpack(packed: bytes) -> State | None:
@@ -146,7 +147,7 @@ def _unpack(packed: bytes) -> State | None:
     ):
         return None
     ids = _IDS[transactions + dialogs].unpack_from(packed, _HEAD.size)
-    return State(
+    state = State(
         _PHASES[phase],
         bool(flags & _CROWDED),
         session,
@@ -156,6 +157,8 @@ def _unpack(packed: bytes) -> State | None:
         dict(zip(ids[:transactions], _FLAGS[settled % len(_FLAGS)], strict=False)),
         dict(zip(ids[transactions:], _FLAGS[ended % len(_FLAGS)], strict=False)),
     )
+    state.find_phase()  # by what is remembered, not by what is said
+    return state
 
 
 def _bits(flags: Iterable[bool]) -> int:

@@ -136,6 +136,14 @@ CALLS: dict[str, list[Step]] = {
         (request("ACK", "r1", to="bob", cseq=2), ANSWERED),
         (BYE, ENDING),
     ],
+    "re-INVITE that takes its time": [
+        (INVITE, EARLY),
+        (ACK, ANSWERED),
+        (REINVITE, ANSWERED),
+        (response(100, "INVITE", "r1", cseq=2), ANSWERED),
+        (response(200, "INVITE", "r1", cseq=2), ANSWERED),
+        (BYE, ENDING),
+    ],
     "re-INVITE that crosses the BYE": [
         (INVITE, EARLY),
         (ACK, ANSWERED),
@@ -230,6 +238,9 @@ CALLS: dict[str, list[Step]] = {
     "unknown: BYE": [(BYE, ENDING)],
     "unknown: BYE and its answer": [(response(481, "BYE", "b1"), ENDING)],
     "unknown: CANCEL": [(CANCEL, ENDING), (INVITE, ENDING)],
+    "unknown: CANCEL of a re-INVITE": [(request("CANCEL", "r1", to="bob"), EARLY)],
+    "unknown: CANCEL's answer": [(response(200, "CANCEL", "i1"), ENDING)],
+    "unknown: CANCEL's refusal": [(response(481, "CANCEL", "i1"), EARLY)],
     "unknown: INFO": [(INFO, EARLY), (BYE, ENDING)],
     "unknown: UPDATE": [(UPDATE, EARLY), (ACK, ANSWERED)],
     "unknown: PRACK": [(PRACK, EARLY), (response(200, "PRACK", "p1", cseq=2), EARLY)],
@@ -269,18 +280,28 @@ def test_what_comes_again_says_nothing_new(steps: Sequence[Step]) -> None:
             assert life([message], so_far) == so_far
 
 
-@pytest.mark.parametrize("steps", CALLS.values(), ids=CALLS)
-def test_quiet_messages_say_nothing(steps: Sequence[Step]) -> None:
-    """They may be left out, or be there."""
-    quiet = [
-        request(method, to=to)
-        for method in ("OPTIONS", "MESSAGE", "NOTIFY", "FOO")
-        for to in ("", "x")
-    ]
-    assert all(message[0] in ENGINE.quiet for message in quiet)
-    for count in range(1, len(steps) + 1):
-        so_far = life(message for message, _ in steps[:count])
-        assert all(life([message], so_far) == so_far for message in quiet)
+QUIET = [
+    request(method, to=to) for method in ("OPTIONS", "MESSAGE", "NOTIFY", "FOO") for to in ("", "x")
+]
+
+
+@pytest.mark.parametrize("quiet", QUIET)
+def test_quiet_messages_say_nothing_of_what_lives(quiet: bytes) -> None:
+    """They may be there or not."""
+    assert quiet[0] in ENGINE.quiet
+    calls = [[message for message, _ in steps] for steps in CALLS.values()]
+    prefixes = [call[:count] for call in calls for count in range(1, len(call) + 1)]
+    others = [[request(method)] for method in ("REGISTER", "SUBSCRIBE", "REFER", "OPTIONS", "FOO")]
+    for messages in (*prefixes, *others):
+        so_far = life(messages)
+        assert life([quiet], so_far) == so_far
+
+
+def test_a_refusal_of_an_invite_that_is_not_known_says_nothing() -> None:
+    for so_far in (life([INVITE]), life([INVITE, OK]), life([INVITE, OK, BYE]), life([INFO])):
+        for status in (302, 491, 600):
+            assert life([response(status, "INVITE", "r1")], so_far) == so_far
+        assert life([request("CANCEL", "r1")], so_far) == so_far
 
 
 def test_what_can_say_something_is_not_quiet() -> None:
@@ -384,6 +405,14 @@ def test_life_of_what_is_no_call(message: bytes, expected: tuple[Kind, int]) -> 
     assert shown(life([message])) == expected
 
 
+def test_no_message_can_ask_for_more_than_max_expires() -> None:
+    few = Lifetimes(ending=64, max_expires=600)
+    for message in (request("REGISTER", "", "Expires: 9999"), request("SUBSCRIBE")):
+        assert (
+            ENGINE.life(None, ENGINE.note(message, 0, len(message), False), P, few).timeout == 664
+        )
+
+
 def test_one_shots_live_no_longer_than_p() -> None:
     assert shown(life([PING], p=20)) == (Kind.ONE_SHOT, 20)
 
@@ -421,6 +450,10 @@ def test_a_subscription_outlives_the_call_that_it_was_made_in() -> None:
     both = life([register, subscribe])
     assert shown(both) == (Kind.SUBSCRIPTION, 964)
     assert shown(life([request("REGISTER", "g3", "Expires: 0")], both)) == (Kind.SUBSCRIPTION, 664)
+
+
+def test_a_refer_does_not_weaken_a_subscription() -> None:
+    assert shown(life([request("SUBSCRIBE"), request("REFER")])) == (Kind.SUBSCRIPTION, 3664)
 
 
 def test_a_template_of_the_kernels_timer_gets_the_life_of_its_next_message() -> None:
