@@ -23,7 +23,7 @@ from pe_nfq.cache import TwoGenerations
 from pe_nfq.engines import load_engine
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import Emit
-from pe_nfq.flow import Flow, Queued, Served, ends_of, flow_of
+from pe_nfq.flow import UNQUEUED, Flow, Queued, Served, ends_of, flow_of
 from pe_nfq.marks import FALLBACK_SLOTS, Marks
 from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Decision, Endpoint, OnDecline, Reason, Snapshot
@@ -44,21 +44,6 @@ _IPV4: Final = struct.Struct("!2xH2xHxB2x12sH").unpack_from
 # payload length, next header, addresses and ports, UDP length
 _IPV6: Final = struct.Struct("!4xHBx36sH").unpack_from
 _UDP: Final = 17
-
-
-class Unqueued:
-    """A packet of which nothing is known beside its bytes; see `Queued`."""
-
-    def get_mark(self) -> int:
-        """None."""
-        return 0
-
-    def get_hw(self) -> bytes | None:
-        """None."""
-        return None
-
-
-UNQUEUED: Final = Unqueued()
 
 
 class Director:
@@ -103,6 +88,8 @@ class Director:
             Served(service, load_engine(service.engine, service.key), Placement(service, snapshot))
             for service in snapshot.services
         ]
+        for one in served:
+            self._prepare(one)
         marks = Marks(snapshot.mark_base)
         self._services = {_end(*s.service.endpoint): s for s in served if not s.service.fwmark}
         self._marked = {
@@ -113,6 +100,14 @@ class Director:
         self._outbound.load(served, marks)
         self.forget()
         self.snapshot_number = snapshot.number
+
+    def _prepare(self, served: Served) -> None:
+        """What an engine cannot import now it says again when it is asked."""
+        try:
+            served.engine.prepare()
+        except Exception as error:
+            facts = {"engine": served.service.engine, "error": f"{error!r:.200}"}
+            self._emit("engine-error", facts)
 
     def forget(self) -> None:
         """Empty the caches: the next datagrams walk the whole path."""

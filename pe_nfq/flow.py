@@ -23,6 +23,21 @@ class Queued(Protocol):
         """The link-layer source address, filled up to 8 bytes; None where there is none."""
 
 
+class Unqueued:
+    """A packet of which nothing is known beside its bytes; see `Queued`."""
+
+    def get_mark(self) -> int:
+        """None."""
+        return 0
+
+    def get_hw(self) -> bytes | None:
+        """None."""
+        return None
+
+
+UNQUEUED = Unqueued()
+
+
 @dataclass(slots=True)
 class Served:
     """A service with what the path needs of it."""

@@ -84,23 +84,22 @@ class Registry(Generic[Plugin]):
 
     def _build(self, name: str, offer: Offer) -> Plugin:
         where = f"{self._kind} {name!r} of {offer.distribution} ({offer.entry.value})"
-        if len(name.encode()) > MAX_NAME:
-            raise RegistryError(
-                f"{where}: the name has {len(name.encode())} bytes; at most {MAX_NAME} are allowed"
-            )
+        if complaint := _too_long(name):
+            raise RegistryError(f"{where}: {complaint}")
         try:
             plugin = offer.entry.load()()
         except (Exception, SystemExit) as error:
             raise RegistryError(
                 f"{where} does not load: {_quote(repr(error))}; repair or uninstall it"
             ) from error
-        complaint = self._complaint(name, plugin)
-        if complaint:
+        if complaint := self.complaint(name, plugin):
             raise RegistryError(f"{where} {complaint}")
         return plugin  # type: ignore[no-any-return]  # its shape has just been checked
 
-    def _complaint(self, name: str, plugin: object) -> str | None:
+    def complaint(self, name: str, plugin: object) -> str | None:
         """What keeps `plugin` from being used as `name`; a wrong version explains the rest."""
+        if too_long := _too_long(name):
+            return f"cannot be used: {too_long}"
         version = getattr(plugin, "api_version", None)
         if version != self._api_version:
             return (
@@ -116,6 +115,11 @@ class Registry(Generic[Plugin]):
         if missing:
             return f"lacks {', '.join(missing)}: it must have {', '.join(self._methods)}"
         return None
+
+
+def _too_long(name: str) -> str | None:
+    size = len(name.encode())
+    return f"the name has {size} bytes; at most {MAX_NAME} are allowed" if size > MAX_NAME else None
 
 
 def discover(group: str) -> Offers:

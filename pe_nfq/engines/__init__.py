@@ -46,6 +46,14 @@ class Engine(Protocol):
         """As this one, by the operator's `key` option. Raises ValueError: what would be right."""
         raise ValueError(f"engine {self.name} has no key to choose; leave the option out")
 
+    def prepare(self) -> None:
+        """Import what the other methods import at their first call; nothing by default.
+
+        A worker calls it when it loads a service of this engine, as a rule
+        before datagrams wait for it. The supervisor never does.
+        """
+        return
+
     def key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
         """The extra key (`pe_data`) of a datagram, or why it has none (kernel: `fill_param`).
 
@@ -96,7 +104,8 @@ class Engine(Protocol):
     def facts(self, payload: bytes) -> Mapping[str, str | int]:
         """What the FIRST datagram of a dialog says of it, for logs and listings.
 
-        Called once a template, within a budget per second. Empty by default.
+        Called once a template, within a budget per second. The first one says
+        what it is: `explain` shows it. Empty by default.
         """
         return {}
 
@@ -110,8 +119,9 @@ _REGISTRY: Final = Registry[Engine](
     group="pe_nfq.engines",
     api_version=API_VERSION,
     methods=(
-        "key",
         "keyed",
+        "prepare",
+        "key",
         "outbound_key",
         "is_request",
         "note",
@@ -132,6 +142,11 @@ def load_engine(name: str, key: str = "") -> Engine:
         return engine.keyed(key)
     except ValueError as error:
         raise RegistryError(str(error)) from None
+
+
+def engine_complaint(name: str, engine: object) -> str | None:
+    """What would keep `engine` from being loaded as `name`, found under that entry point."""
+    return _REGISTRY.complaint(name, engine)
 
 
 def engine_names() -> tuple[str, ...]:
