@@ -60,6 +60,7 @@ def assert_is_as_the_layer_says(payload: bytes) -> None:
 
 @given(st.one_of(MESSAGES, PAYLOADS))
 @example(b"A\r\nVia: a\r\n\tb\r\nTo\r\n : c\r\n\r\n")
+@example(b"A\r\nVia: a\r\n b\n\n To: body\r\n")
 @example(b"\r\n\r\nINVITE sip:a\r\n SIP/2.0\r\nTo: x\n\rTo: y\r\n\r\n")
 def test_agrees_with_the_layer(payload: bytes) -> None:
     """Whatever it is; ended by a line end, for what the payload's end cuts off is not there."""

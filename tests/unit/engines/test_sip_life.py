@@ -462,7 +462,19 @@ def test_a_template_of_the_kernels_timer_gets_the_life_of_its_next_message() -> 
     assert shown(life([PING], plain)) == (Kind.ONE_SHOT, 30)
 
 
-@pytest.mark.parametrize("state", [b"", b"\x02" + bytes(17), b"\x01\x07" + bytes(16), b"\x01\x03"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"",
+        b"\x01",
+        b"\x02\x03" + bytes(16),  # another version
+        b"\x01\x07" + bytes(16),  # no phase
+        b"\x01\x02" + bytes(16),  # early, with nothing that is
+        b"\x01\x03" + bytes(12) + b"\x01\x00\x00\x00",  # cut
+        b"\x01\x83" + bytes(16) + b"x",  # too long
+        b"\x01\x03" + bytes(12) + b"\x05\x00\x00\x00" + bytes(range(20)),  # too many INVITEs
+    ],
+)
 def test_a_call_whose_state_is_foreign_never_ends(state: bytes) -> None:
     foreign = Life(Kind.CALL, 20000, state)
     for message in (BYE, CANCEL, INVITE, PING, request("REGISTER")):
