@@ -17,13 +17,16 @@ from pe_nfq.engines.sip_note import has_to_tag
 from pe_nfq.packet.sip_head import read_head
 
 _NAMES: Final = ("Replaces", "Join", "Target-Dialog")
-#: Nearly every INVITE has none of them, and is not read for them.
-_ANY: Final = re.compile(rb"[\r\n][RrJjTt](?i:eplaces|oin|arget-dialog)").search
+_ANY: Final = rb"[RrJjTt](?i:eplaces|oin|arget-dialog)"
+#: Nearly every INVITE has none of them, and is not read for them. Two searches, of 0.7 us each:
+#: one for both line ends has no literal to begin with, and takes 6 us.
+_AFTER_LF: Final = re.compile(b"\n" + _ANY).search
+_AFTER_CR: Final = re.compile(b"\r" + _ANY).search
 
 
 def related(packet: bytes, at: int, end: int) -> Sequence[Related]:
     """The dialogs that a request outside of dialogs names, by their Call-IDs."""
-    if _ANY(packet, at, end) is None:
+    if not (_AFTER_LF(packet, at, end) or _AFTER_CR(packet, at, end)):
         return ()
     head = read_head(packet, at, end)
     if head.method is None or has_to_tag(head):

@@ -25,6 +25,12 @@ def test_the_call_id_that_a_request_names(method: str, name: str) -> None:
             assert related(request(method, "", f"{written}: {value}")) == expected
 
 
+@pytest.mark.parametrize("line_end", [b"\n", b"\r"])
+def test_any_line_end(line_end: bytes) -> None:
+    invite = request("INVITE", "", "Join: a;to-tag=b").replace(b"\r\n", line_end)
+    assert related(invite) == [Related(b"a", "Join")]
+
+
 def test_several_in_the_order_of_their_weight() -> None:
     named = ["Target-Dialog: t;local-tag=1", "Join: j;to-tag=1", "Replaces: r;to-tag=1", "Join: no"]
     expected = [Related(b"r", "Replaces"), Related(b"j", "Join"), Related(b"t", "Target-Dialog")]
