@@ -1,25 +1,26 @@
 """What the README shows is run: its configuration, its engine, its error message."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pe_nfq.config import parse
-from pe_nfq.engines import API_VERSION
 from pe_nfq.errors import ConfigError
-from pe_nfq.model import Reason
 
-README = (Path(__file__).parents[2] / "README.rst").read_text()
+TESTS = Path(__file__).parents[1]
+README = (TESTS.parent / "README.rst").read_text()
+EXAMPLE = TESTS / "data" / "pe-nfq-engine-example"
 
 
-def code(language: str) -> str:
-    """The first block of a language, without its indentation."""
-    found = re.search(rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)", README, re.M)
-    assert found, f"no {language} block"
-    return re.sub(r"^    ", "", found[1], flags=re.M)
+def code(language: str, number: int = 0) -> str:
+    """A block of a language, without its indentation."""
+    block = rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
+    found = re.findall(block, README, re.M)[number]
+    return re.sub(r"^    ", "", found, flags=re.M).rstrip("\n") + "\n"
 
 
 def test_the_configuration_is_right() -> None:
@@ -39,14 +40,29 @@ def test_the_error_message_is_the_real_one() -> None:
     assert f"pe-nfq: {refused.value}" in README
 
 
-def test_the_engine_works() -> None:
-    """The class of the guide answers with the first word, and declines without one."""
-    names: dict[str, Any] = {}
-    exec(code("python"), names)  # the README's own code
-    engine = names["FirstWord"]()
+def test_the_engine_is_the_example() -> None:
+    """What the guide shows is what `tests/unit/engines` installs and puts to work."""
+    assert code("python") == (EXAMPLE / "rtpproxy_engine.py").read_text()
+    assert code("ini") in (EXAMPLE / "setup.cfg").read_text()
 
-    assert (engine.name, engine.api_version) == ("first-word", API_VERSION)
-    assert engine.key(b"....INVITE sip:a", 4, 16) == b"INVITE"
-    assert engine.key(b"....", 4, 4) is Reason.NO_KEY
-    assert engine.show(b"INVITE") == "INVITE"
-    assert engine.facts(b"") == {}
+
+def guided_test(tmp_path: Path, engine: str) -> "subprocess.CompletedProcess[str]":
+    """Run the guide's test beside `engine`, as it stands in the guide but for a name."""
+    (tmp_path / "rtpproxy_engine.py").write_text(engine)
+    (tmp_path / "test_engine.py").write_text(code("python", 1))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=."]
+    return subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+
+
+def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:
+    """By pytest, as whoever follows the guide runs it."""
+    done = guided_test(tmp_path, code("python"))
+
+    assert "1 passed" in done.stdout
+
+
+def test_the_test_of_the_guide_can_fail(tmp_path: Path) -> None:
+    """An engine that takes the whole command for the key splits calls: one line says so."""
+    done = guided_test(tmp_path, code("python").replace("command[2]", "command[0]"))
+
+    assert "ConformanceError: engine 'rtpproxy' breaks rule 'together'" in done.stdout

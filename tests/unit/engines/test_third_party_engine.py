@@ -16,13 +16,13 @@ EXAMPLE = Path(__file__).parents[2] / "data" / "pe-nfq-engine-example"
 USE = """
 from pe_nfq.engines import engine_names, load_engine
 from pe_nfq.errors import PeNfqError
-payload = b"INVITE sip:a@b SIP/2.0\\r\\nX-Session: 4711\\r\\n\\r\\n"
+payload = b"1_1 U 4711@b 192.0.2.1 4000 f "
 packet = bytes(28) + payload
 print(*engine_names())
-for name in ("source", "x-session"):
+for name in ("source", "rtpproxy"):
     try:
         engine = load_engine(name)
-        print(name, engine.key(packet, 28, len(packet)), repr(engine.show(b"4711")))
+        print(name, engine.key(packet, 28, len(packet)), repr(engine.show(b"4711@b")))
     except PeNfqError as error:
         print(error)
 """
@@ -33,7 +33,7 @@ def build(source: Path, target: Path, name: str, api_version: int = 1) -> Path:
     copy = shutil.copytree(EXAMPLE, source / name)
     for file, old, new in (
         ("setup.cfg", "pe-nfq-engine-example", name),
-        ("x_session.py", "api_version = 1", f"api_version = {api_version}"),
+        ("rtpproxy_engine.py", "api_version = API_VERSION", f"api_version = {api_version}"),
     ):
         text = (copy / file).read_text()
         assert old in text
@@ -62,30 +62,30 @@ def use(*path: Path) -> list[str]:
 
 def test_it_is_used_by_name(example: Path) -> None:
     """Installed is enough: no line of this project knows it."""
-    names, source, session = use(example)
+    names, source, rtpproxy = use(example)
 
-    assert "x-session" in names.split()
-    assert source == "source b'' '4711'"
-    assert session == "x-session b'4711' '4711'"
+    assert "rtpproxy" in names.split()
+    assert source == "source b'' '4711@b'"
+    assert rtpproxy == "rtpproxy b'4711@b' '4711@b'"
 
 
 def test_without_it_the_name_is_unknown() -> None:
     """The same process without the distribution: the test above can fail."""
-    names, _, session = use()
+    names, _, rtpproxy = use()
 
-    assert "x-session" not in names.split()
-    assert session.startswith("unknown engine 'x-session': ")
+    assert "rtpproxy" not in names.split()
+    assert rtpproxy.startswith("unknown engine 'rtpproxy': ")
 
 
 def test_two_distributions_with_one_name_are_refused(example: Path, tmp_path: Path) -> None:
     """The error names both; the built-in engines are not touched."""
-    twin = build(tmp_path, tmp_path / "target", "another-session-engine")
+    twin = build(tmp_path, tmp_path / "target", "another-rtpproxy")
 
-    _, source, session = use(example, twin)
+    _, source, rtpproxy = use(example, twin)
 
-    assert source == "source b'' '4711'"
-    assert session == (
-        "engine 'x-session' is defined by another-session-engine 1.0 and "
+    assert source == "source b'' '4711@b'"
+    assert rtpproxy == (
+        "engine 'rtpproxy' is defined by another-rtpproxy 1.0 and "
         "pe-nfq-engine-example 1.0: uninstall all but one of them"
     )
 
@@ -94,10 +94,10 @@ def test_another_api_version_is_refused(tmp_path: Path) -> None:
     """One line says which distribution, which version it is for and which one is needed."""
     future = build(tmp_path, tmp_path / "target", "future-engine", api_version=2)
 
-    _, source, session = use(future)
+    _, source, rtpproxy = use(future)
 
-    assert source == "source b'' '4711'"
-    assert session == (
-        "engine 'x-session' of future-engine 1.0 (x_session:SessionEngine) is written for "
+    assert source == "source b'' '4711@b'"
+    assert rtpproxy == (
+        "engine 'rtpproxy' of future-engine 1.0 (rtpproxy_engine:RtpproxyEngine) is written for "
         "api_version 2: install a release of it for api_version 1"
     )
