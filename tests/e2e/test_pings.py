@@ -19,8 +19,8 @@ RATE = 10_000 // 60 + 1
 #: Seconds: `-p`; how long pings come; how long calls last, which is longer.
 TIMEOUT, PINGING, HOLD = 3, 15, 24
 #: Seconds that a ping may be counted beyond `-p`: deadlines are written an eighth later, a sweep
-#: comes every second, and a listing is not of one instant.
-LATE = 1.6
+#: comes every second, and a busy machine sends some together.
+LATE = 2
 #: Of an answered call, by default.
 DIALOG_TIMEOUT = 14400
 

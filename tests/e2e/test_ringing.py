@@ -5,7 +5,7 @@ As long as a phone really rings: `python -m tests.lab.ringing --seconds 170`.
 
 import pytest
 
-from tests.lab.ringing import Ringing, run
+from tests.lab.ringing import Ringing, main, run
 
 #: `-p` of `Ringing` is 4.
 SECONDS = 12
@@ -32,3 +32,11 @@ def test_the_kernels_one_timer_splits_it(canceled: bool) -> None:
 
     assert result.was_full
     assert result.split > 30
+
+
+def test_as_people_run_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m tests.lab.ringing`: the last line is the verdict, and so is the exit status."""
+    assert main(["--seconds", "3", "--calls", "10"]) == 0
+
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("ringing: 10 calls, 10 completed, 0 split, 0 lost; ")

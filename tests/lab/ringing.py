@@ -155,7 +155,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m tests.lab.ringing --seconds 170 --cancel",
     )
     parser.add_argument(
-        "--seconds", type=positive, default=170, help="how long they ring (default 170)"
+        "--seconds",
+        type=positive,
+        default=170,
+        help="how long they ring (default 170; early_timeout is 200)",
     )
     parser.add_argument("--calls", type=positive, default=100, help="how many (default 100)")
     parser.add_argument("--cancel", action="store_true", help="they are canceled, not answered")
