@@ -4,7 +4,11 @@ First-in-first-out eviction by ``next(iter(dict))`` costs 45 us in a dict with
 many deleted entries; dropping a whole old generation costs 0.3.
 """
 
+from dataclasses import replace
 from typing import Generic, TypeVar
+
+from pe_nfq.lifetime import Life
+from pe_nfq.model import Decision
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -39,3 +43,47 @@ class TwoGenerations(Generic[K, V]):
         """Forget everything."""
         self.young.clear()
         self._old = {}
+
+
+class Answers:
+    """What a worker answers without the table; see `Decision` for how long.
+
+    `by_key` knows dialogs. `by_datagram` knows those of their datagrams that may
+    say something new, and of which note was taken: sent again they say
+    nothing. Its keys have the datagram's fingerprint first.
+    """
+
+    def __init__(self, dialogs: int, datagrams: int) -> None:
+        self.by_key: TwoGenerations[bytes, Decision] = TwoGenerations(dialogs)
+        self.by_datagram: TwoGenerations[bytes, Decision] = TwoGenerations(datagrams)
+
+    def keep(self, key: bytes, fingerprint: bytes, decision: Decision) -> Decision:
+        """The answer for a dialog from now on, and to a datagram of it.
+
+        Where it is the one that was there, only longer, datagrams that had it have it again.
+        """
+        known = self.by_key.get(key)
+        if known is not None and known == replace(
+            decision, good_until=known.good_until, epoch=known.epoch
+        ):
+            known.good_until, known.epoch = decision.good_until, decision.epoch
+            decision = known
+        else:
+            self.by_key.put(key, decision)
+        self.notice(key, fingerprint, decision)
+        return decision
+
+    def notice(self, key: bytes, fingerprint: bytes, decision: Decision) -> None:
+        """Give a datagram the answer that its dialog has."""
+        if fingerprint:
+            self.by_datagram.put(fingerprint + key, decision)
+
+    def has_noticed(self, key: bytes, fingerprint: bytes, life: Life) -> bool:
+        """Whether note was taken of a datagram, and the dialog's life is what it was then."""
+        decision = self.by_datagram.get(fingerprint + key) if fingerprint else None
+        return decision is not None and decision.life == life
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.by_key.clear()
+        self.by_datagram.clear()

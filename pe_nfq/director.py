@@ -39,10 +39,10 @@ MAX_FLOWS: Final = 1 << 15
 #: A snapshot may be replaced while we settle; more than this in a row is a fault.
 _MAX_RELOADS: Final = 5
 
-# total length, fragment bits, protocol, addresses and ports, UDP length
-_IPV4: Final = struct.Struct("!2xH2xHxB2x12sH").unpack_from
-# payload length, next header, addresses and ports, UDP length
-_IPV6: Final = struct.Struct("!4xHBx36sH").unpack_from
+# total length, fragment bits, protocol, addresses and ports, UDP length; the payload's first byte
+_IPV4: Final = struct.Struct("!2xH2xHxB2x12sH2xB").unpack_from
+# payload length, next header, addresses and ports, UDP length; the payload's first byte
+_IPV6: Final = struct.Struct("!4xHBx36sH2xB").unpack_from
 _UDP: Final = 17
 
 
@@ -65,9 +65,10 @@ class Director:
         self._young_flows = self._flows.young
         log = TemplateLog(emit, facts_budget, self.counts)
         self._persistence = Persistence(table, emit, self.counts, log)
-        cache = self._persistence.cache
-        self._young = cache.young
-        self._outbound = Outbound(table, emit, self.counts, log, self._flows, cache)
+        answers = self._persistence.answers
+        self._known = answers.by_key.young
+        self._noticed = answers.by_datagram.young
+        self._outbound = Outbound(table, emit, self.counts, log, self._flows, answers)
 
     def follow(self) -> bool:
         """Load the newest snapshot when it is not ours; whether it was.
@@ -112,7 +113,7 @@ class Director:
     def forget(self) -> None:
         """Empty the caches: the next datagrams walk the whole path."""
         self._flows.clear()
-        self._persistence.cache.clear()
+        self._persistence.answers.clear()
 
     def decide(self, packet: bytes, now: int, queued: Queued = UNQUEUED) -> Decision:
         """The decision for an IP packet as queued, at `now` (ms of boottime). Never raises.
@@ -122,23 +123,23 @@ class Director:
         """
         try:
             if packet[0] == 0x45:
-                total, fragment, protocol, ends, udp_length = _IPV4(packet)
+                total, fragment, protocol, ends, udp_length, first = _IPV4(packet)
                 plain = not fragment & 0x3FFF and udp_length == total - 20
                 at = 28
             else:
-                payload_length, protocol, ends, udp_length = _IPV6(packet)
+                payload_length, protocol, ends, udp_length, first = _IPV6(packet)
                 total = payload_length + 40
                 plain = packet[0] >> 4 == 6 and udp_length == payload_length
                 at = 48
             if plain and protocol == _UDP and total == len(packet):
                 flow = self._young_flows[ends]
-                decision = self._young[flow.prefix + flow.key(packet, at, total)]  # type: ignore[operator]
-                if (
-                    now < decision.good_until
-                    and decision.epoch == self._epoch[0]
-                    # What may say something new of the dialog, unless it is a retransmission.
-                    and (packet[at] in flow.quiet or packet[at - 4 : at] in decision.noticed)
-                ):
+                key: bytes = flow.prefix + flow.key(packet, at, total)  # type: ignore[operator]
+                if first in flow.quiet:
+                    decision = self._known[key]
+                else:
+                    # It may say something new of its dialog, unless this very datagram did before.
+                    decision = self._noticed[packet[at - 4 : at] + key]
+                if now < decision.good_until and decision.epoch == self._epoch[0]:
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass

@@ -17,8 +17,6 @@ from pe_nfq.model import Datagram, Reason
 
 #: Related dialogs that are looked for; a request names one, as a rule.
 _MAX_RELATED: Final = 4
-#: Datagrams of one dialog that a worker keeps in mind (`Decision.noticed`).
-MAX_NOTICED: Final = 16
 
 
 class Message:
@@ -56,9 +54,13 @@ class Message:
 
     @property
     def fingerprint(self) -> bytes:
-        """UDP length and checksum: within a dialog it tells a retransmission (RFC 768)."""
+        """UDP length and checksum (RFC 768): within a dialog they tell a retransmission.
+
+        Empty where there is no checksum, and where the engine takes no note anyway.
+        """
         packet, at, _ = self._place
-        return packet[at - 4 : at]
+        is_known = self._is_quiet or packet[at - 2 : at] == b"\0\0"
+        return b"" if is_known else packet[at - 4 : at]
 
     def asks(self) -> bool | None:
         """See `Engine.is_request`."""
@@ -85,12 +87,12 @@ class Message:
 
     def says_nothing_new(self, life: Life) -> bool:
         """Whether a template of this life stays as it is."""
+        return self._is_quiet or self.life(life) == life
+
+    @property
+    def _is_quiet(self) -> bool:
         packet, at, end = self._place
-        return (
-            self._lifetimes is None
-            or (at < end and packet[at] in self._engine.quiet)
-            or self.life(life) == life
-        )
+        return self._lifetimes is None or (at < end and packet[at] in self._engine.quiet)
 
     def life(self, old: Life | None) -> Life:
         """A template's life after it; None: a new one's. Never raises."""
@@ -99,7 +101,8 @@ class Message:
             return unchanged
         try:
             life = self._engine.life(old, self._note, self._timeout, self._lifetimes)
-            if not _is_life(life, self._served.service.longest):
+            # What it was it may stay: the operator may have cut the lifetimes since.
+            if (old is None or life != old) and not _is_life(life, self._served.service.longest):
                 raise ValueError(f"{life!r:.100} is no life")
             return life
         except Exception as error:
@@ -143,12 +146,3 @@ def _is_life(life: object, longest: int) -> bool:
         and isinstance(life.state, bytes)
         and len(life.state) <= MAX_STATE
     )
-
-
-def notice(noticed: set[bytes], fingerprint: bytes) -> None:
-    """Keep in mind that note was taken of a datagram; without a checksum it tells nothing."""
-    if fingerprint[2:] == b"\0\0":
-        return
-    if len(noticed) >= MAX_NOTICED:
-        noticed.clear()
-    noticed.add(fingerprint)

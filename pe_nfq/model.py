@@ -208,7 +208,7 @@ class Decision:
     was not decided by its own key. `dest_id` is the real server that it goes
     to, or comes from. `good_until` (ms of boottime) and `epoch` bound its use
     from a cache; 0: not to be cached. `life` is what the engine made of the
-    dialog; `noticed` tells datagrams (`fingerprint`) that it has taken note of.
+    dialog.
     """
 
     mark: int
@@ -218,8 +218,7 @@ class Decision:
     drop: bool = False
     good_until: int = 0
     epoch: int = 0
-    life: Life = field(default=NO_LIFE, compare=False)
-    noticed: set[bytes] = field(default_factory=set, compare=False)
+    life: Life = NO_LIFE
 
 
 def _service_facts(service: VirtualService) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pe_nfq.cache import TwoGenerations
+from pe_nfq.cache import Answers, TwoGenerations
 from pe_nfq.errors import TableError
 from pe_nfq.events import Emit
 from pe_nfq.flow import Flow, Queued, Served, ends_of, scope_of
 from pe_nfq.marks import Marks
-from pe_nfq.message import Message, notice
+from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Decision, Endpoint, RealServer, Reason
 from pe_nfq.senders import Sender, Senders
 from pe_nfq.template_log import TemplateLog
@@ -81,7 +81,7 @@ class Outbound:
         counts: Counter[str],
         log: TemplateLog,
         flows: "TwoGenerations[bytes, Flow | OutFlow]",
-        cache: TwoGenerations[bytes, Decision],
+        answers: Answers,
     ) -> None:
         self._table = table
         self._cells = table.cells
@@ -89,7 +89,7 @@ class Outbound:
         self._counts = counts
         self._log = log
         self._flows = flows
-        self._cache = cache
+        self._answers = answers
         self._senders = Senders((), Marks())
 
     def load(self, services: list[Served], marks: Marks) -> None:
@@ -209,15 +209,11 @@ class Outbound:
         if not flow.remembered or not epoch or len(pe_data) > MAX_PE_DATA:
             return Decision(flow.sender.mark, "match", None, dest.id)
         cache_key = _cache_prefix(dest) + flow.scope.prefix + pe_data
-        life, before = template.life, self._cache.get(cache_key)
-        noticed = before.noticed if before is not None and before.life == life else set()
-        notice(noticed, message.fingerprint)
         until = template.cached_until(now)
         decision = Decision(
-            flow.sender.mark, "match", None, dest.id, False, until, epoch, life, noticed
+            flow.sender.mark, "match", None, dest.id, False, until, epoch, template.life
         )
-        self._cache.put(cache_key, decision)
-        return decision
+        return self._answers.keep(cache_key, message.fingerprint, decision)
 
     def _passed(self, flow: OutFlow, reason: Reason) -> Decision:
         """It leaves in the service's name all the same, and says nothing of a template."""

@@ -9,18 +9,21 @@ from collections import Counter
 from dataclasses import replace
 from typing import Final
 
-from pe_nfq.cache import TwoGenerations
+from pe_nfq.cache import Answers
 from pe_nfq.errors import TableError
 from pe_nfq.events import Emit
 from pe_nfq.flow import Flow
-from pe_nfq.message import Message, notice
+from pe_nfq.lifetime import Life
+from pe_nfq.message import Message
 from pe_nfq.model import Decision, Reason
 from pe_nfq.template_log import TemplateLog
 from pe_nfq.templates import Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
 
-#: Dialogs a worker remembers: 2 x 64 Ki of about 700 bytes.
+#: Dialogs a worker remembers: 2 x 64 Ki of about 500 bytes.
 MAX_CACHED: Final = 1 << 16
+#: Datagrams it has taken note of: 2 x 16 Ki of about 200 bytes. They are sent again within 32 s.
+MAX_NOTICED: Final = 1 << 14
 
 
 #: What no scope's prefix begins with: the number of a service is below 2**20.
@@ -28,10 +31,7 @@ _LONG: Final = b"\xfe"
 
 
 class Persistence:
-    """Decides by key. `cache` may be read directly: see `Decision` for how long an entry serves.
-
-    It is keyed by `Scope.prefix` and pe_data.
-    """
+    """Decides by key. `answers` may be read directly; keys are `Scope.prefix` and pe_data."""
 
     def __init__(self, table: Table, emit: Emit, counts: Counter[str], log: TemplateLog) -> None:
         self._table = table
@@ -39,21 +39,21 @@ class Persistence:
         self._counts = counts
         self._log = log
         self._cells = table.cells
-        self.cache: TwoGenerations[bytes, Decision] = TwoGenerations(MAX_CACHED)
+        self.answers = Answers(MAX_CACHED, MAX_NOTICED)
 
     def decide(
         self, flow: Flow, scope: Scope, pe_data: bytes, message: Message, now: int
     ) -> Decision | None:
         """The decision for a datagram with this key. None: the snapshot of `flow` is old."""
         asked = _Asked(flow, scope, pe_data, message, now)
-        cached = self.cache.get(asked.cache_key)
+        cached = self.answers.by_key.get(asked.cache_key)
         if (
             cached is not None
             and now < cached.good_until
             and cached.epoch == self._cells[0]
             and message.says_nothing_new(cached.life)
         ):
-            notice(cached.noticed, message.fingerprint)
+            self.answers.notice(asked.cache_key, message.fingerprint, cached)
             return cached
         try:
             match = self._table.match(asked.key, now)
@@ -66,7 +66,7 @@ class Persistence:
                 template is not None
                 and now < template.refresh_at
                 and _holds(flow, template)
-                and message.says_nothing_new(template.life)
+                and self._says_nothing_new(asked, template.life)
             ):
                 return self._matched(asked, template, match.epoch)
             settled = self._settle(asked, is_new=template is None)
@@ -77,6 +77,12 @@ class Persistence:
             self._table.overflow(now, flow.served.service.longest_dialog)
             return self._unrecorded(asked, Reason.TABLE_ERROR)
         return self._settled(asked, settled)
+
+    def _says_nothing_new(self, asked: "_Asked", life: Life) -> bool:
+        message = asked.message
+        return self.answers.has_noticed(
+            asked.cache_key, message.fingerprint, life
+        ) or message.says_nothing_new(life)
 
     def _settle(self, asked: "_Asked", *, is_new: bool) -> Settled:
         flow, now = asked.flow, asked.now
@@ -123,16 +129,11 @@ class Persistence:
         """Answer by a template; under an epoch, remember it until it has to be looked at again."""
         if not epoch:
             return Decision(template.mark, "match", None, template.dest_id)
-        life = template.life
-        before = self.cache.get(asked.cache_key)
-        noticed = before.noticed if before is not None and before.life == life else set()
-        notice(noticed, asked.message.fingerprint)
         until = template.cached_until(asked.now)
         decision = Decision(
-            template.mark, "match", None, template.dest_id, False, until, epoch, life, noticed
+            template.mark, "match", None, template.dest_id, False, until, epoch, template.life
         )
-        self.cache.put(asked.cache_key, decision)
-        return decision
+        return self.answers.keep(asked.cache_key, asked.message.fingerprint, decision)
 
     def _unreadable(self) -> Decision:
         """The dialog may well have a template: by the hash it could move.

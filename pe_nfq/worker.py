@@ -46,7 +46,7 @@ class Worker:
         facts = Budget(FACTS_PER_SECOND)
         self._director = Director(self._table, self._events.emit, facts.take)
         self._director.follow()
-        self._now = boottime_ms()
+        self._now = self._counted = boottime_ms()
         self._decide = self._tell_matches if verbose else self._director.decide
         self._stopping = False
         self._slot[Cell.SNAPSHOT] = self._director.snapshot_number
@@ -99,7 +99,8 @@ class Worker:
         slot = self._slot
         slot[Cell.VERDICTS] += self._queue.socket.taken
         slot[Cell.BEAT] = now
-        self._publish_counts()
+        if now != self._counted:  # once a millisecond: rounds can be as short as a datagram
+            self._publish_counts()
         self._events.flush()
 
     def _follow(self) -> None:
@@ -110,6 +111,7 @@ class Worker:
             self._events.emit("worker-error", {"error": str(error)})
 
     def _publish_counts(self) -> None:
+        self._counted = self._now
         counts = self._director.counts
         counts["events-lost"] = self._events.lost
         counts["socket-overruns"] = self._queue.socket.overruns
@@ -123,6 +125,7 @@ class Worker:
         while queue_lengths().get(self._queue.number) and boottime_ms() < until:
             self._round()
         self._round()
+        self._publish_counts()
         self._queue.close()
         self._slot[Cell.STATE] = State.NONE
 

@@ -601,13 +601,15 @@ def test_memory_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
     """Whatever ports and Call-IDs a flood invents."""
     monkeypatch.setattr(director_module, "MAX_FLOWS", 8)
     monkeypatch.setattr(persistence, "MAX_CACHED", 8)
+    monkeypatch.setattr(persistence, "MAX_NOTICED", 8)
     bench.publish(1, 2)
     director = bench.worker().director
     for number in range(200):
         src = Endpoint(CLIENT.address, 1024 + number)
         director.decide(udp(sip(b"call-%d" % number), src), NOW)
         director.decide(udp(b"noise", src), NOW)
-    for cache in (director._flows, director._persistence.cache):
+    answers = director._persistence.answers
+    for cache in (director._flows, answers.by_key, answers.by_datagram):
         assert len(cache.young) + len(cache._old) <= 16
 
 

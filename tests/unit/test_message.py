@@ -8,7 +8,7 @@ import pytest
 from pe_nfq.engines import Engine, Related
 from pe_nfq.flow import Served
 from pe_nfq.lifetime import MAX_STATE, Kind, Life, Lifetimes
-from pe_nfq.message import MAX_NOTICED, Message, notice
+from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Reason, Snapshot, VirtualService
 from pe_nfq.packet.dissect import dissect
 from pe_nfq.placement import Placement
@@ -73,11 +73,12 @@ class Told:
         lifetimes: Lifetimes | None = LIFETIMES,
         *,
         outbound: bool = False,
+        packet: bytes = b"",
     ) -> None:
         service = VirtualService(1, VIP, (dest(1),), timeout=P, lifetimes=lifetimes)
         placement = Placement(service, Snapshot(1, MARK_BASE, 10, (service,)))
         self.events: list[tuple[str, Mapping[str, Any]]] = []
-        packet = udp(payload)
+        packet = packet or udp(payload)
         datagram = dissect(packet)
         assert isinstance(datagram, Datagram)
         served = Served(service, engine, placement)
@@ -182,12 +183,31 @@ def test_related_dialogs_are_few() -> None:
     assert Told(Counting([(b"a", "x")])).message.related == ()
 
 
-def test_few_fingerprints_are_kept() -> None:
-    """A datagram without a checksum has none."""
-    noticed: set[bytes] = set()
-    notice(noticed, b"\0\1\0\0")
-    assert noticed == set()
-    for number in range(1, 1000):
-        notice(noticed, b"\0\1" + number.to_bytes(2))
-        assert len(noticed) <= MAX_NOTICED
-    assert b"\0\1" + (999).to_bytes(2) in noticed
+@pytest.mark.parametrize(
+    ("payload", "lifetimes", "checksum", "has_one"),
+    [
+        (b"news", LIFETIMES, True, True),
+        (b"quiet", LIFETIMES, True, False),
+        (b"news", None, True, False),
+        (b"news", LIFETIMES, False, False),
+    ],
+)
+def test_what_may_say_something_new_has_a_fingerprint(
+    payload: bytes, lifetimes: Lifetimes | None, checksum: bool, has_one: bool
+) -> None:
+    """UDP length and checksum; none where the sender has not summed."""
+    packet = udp(payload)
+    if not checksum:
+        packet = packet[:26] + bytes(2) + packet[28:]
+    message = Told(Counting(), payload, lifetimes, packet=packet).message
+    assert message.fingerprint == (packet[24:28] if has_one else b"")
+
+
+def test_what_a_template_has_it_may_keep() -> None:
+    """The operator has cut the lifetimes since: no engine is to blame."""
+    longest = Life(Kind.CALL, Lifetimes().longest(P))
+    told = Told(Counting(longest), lifetimes=Lifetimes(64, 64, 64, 64, 64))
+    assert told.message.life(longest) == longest
+    assert told.events == []
+    assert told.message.life(None) == Life(Kind.PLAIN, P)
+    assert [name for name, _ in told.events] == ["engine-error"]
