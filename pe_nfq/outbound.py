@@ -152,7 +152,8 @@ class Outbound:
             return self._passed(flow, Reason.UNKNOWN_SERVER)
         asks = message.asks()
         rules = flow.sender.served.placement.rules
-        if template is not None and _holds(rules, template):
+        holds = template is not None and _holds(rules, template)
+        if template is not None and holds:
             if template.dest_id != dest.id and not asks:
                 return self._passed(flow, Reason.OTHER_SERVER)
             if (
@@ -164,6 +165,9 @@ class Outbound:
         if asks is None:
             return self._passed(flow, Reason.NO_KEY)
         if not flow.sender.served.placement.takes(dest.id):
+            return self._passed(flow, Reason.QUIESCED)
+        if template is not None and template.dest_id == dest.id and not asks and not holds:
+            # The late answer of a quiesced server: what its client sends next goes elsewhere.
             return self._passed(flow, Reason.QUIESCED)
         long_pe_data = pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
         rules = _for_sender(rules, dest, asks, message)
@@ -244,5 +248,6 @@ def _for_sender(rules: Rules, dest: RealServer, asks: bool, message: Message) ->
         choose=lambda key, load, state: (dest, state),
         choose_by_hash=lambda key, load, state: (dest, state),
         life=message.life,
-        origin=Origin.SERVER,
+        # An answer is nothing that a server started, and nothing that it waits for.
+        origin=Origin.SERVER if asks else Origin.SCHEDULED,
     )

@@ -179,6 +179,21 @@ def test_a_drain_ends_though_a_client_pings_for_ever() -> None:
         assert servers != {0}
 
 
+def test_a_drained_servers_late_answer_holds_nothing() -> None:
+    """The next ping goes elsewhere all the same."""
+    with timeline() as t:
+        while t.send(of_call(request("OPTIONS", "o1"), "ping")) != 0:
+            t.later(600)
+        t.weigh(0, 1, 1)
+        told = len(t.events)
+        t.reply(0, of_call(response(200, "OPTIONS", "o1"), "ping"))
+        assert t.events[told:] == []
+        assert t.send(of_call(request("OPTIONS", "o2"), "ping")) != 0
+        # Nor does one to a request of which no template is left.
+        t.reply(0, of_call(response(200, "OPTIONS", "o1"), "older"))
+        assert t.send(of_call(request("OPTIONS", "o2"), "older")) != 0
+
+
 def test_a_drained_servers_own_ping_is_answered_to_it() -> None:
     with timeline() as t:
         t.weigh(0, 1, 1)
