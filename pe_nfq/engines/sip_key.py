@@ -26,23 +26,15 @@ stay together. What a user is: `pe_nfq.packet.sip_uri`. A message without one
 (``<sip:host>``) has no key, nor has one that lacks the header, or either part
 of two.
 
-The parts of a key are parted by LF, which no value has in it. What is not the
-Call-ID names no dialog to others: such an engine knows of no related ones.
-Where a key is without the Call-ID, its template stands for many dialogs:
-nothing that ends shortens its life, and what a real server asks takes it from
-no other server, since all of them would move with it.
+The parts of a key are parted by LF, which no value has in it. What a key other
+than the Call-ID makes of a template: `pe_nfq.engines.sip.KeyedSipEngine`.
 """
 
 import difflib
 import re
 from typing import Final, NamedTuple
 
-from pe_nfq.engines import Related
-from pe_nfq.engines.sip import SipEngine
-from pe_nfq.engines.sip_life import life, life_of_many
-from pe_nfq.engines.sip_note import Note
 from pe_nfq.escape import show_text
-from pe_nfq.lifetime import Life, Lifetimes
 from pe_nfq.model import Reason
 from pe_nfq.packet.callid import scan_call_id
 from pe_nfq.packet.sip_header import FULL_NAMES
@@ -85,34 +77,6 @@ class Key(NamedTuple):
     inbound: Search
     outbound: Search
     of_dialog: bool
-
-
-class KeyedSipEngine(SipEngine):
-    """Datagrams with the same key belong together, whatever dialogs they are of."""
-
-    def __init__(self, key: Key) -> None:
-        self._key = key
-
-    def key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
-        """As the operator chose."""
-        return self._key.inbound(packet, at, end)
-
-    def outbound_key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
-        """The same of a datagram that a real server sends."""
-        return self._key.outbound(packet, at, end)
-
-    def is_request(self, packet: bytes, at: int, end: int) -> bool | None:
-        """Never, where many dialogs share a template: one server's call would move them all."""
-        return self._key.of_dialog and super().is_request(packet, at, end)
-
-    def life(self, old: Life | None, note: Note | None, timeout: int, lifetimes: Lifetimes) -> Life:
-        """What ends one dialog shortens nothing, where many share the template."""
-        rules = life if self._key.of_dialog else life_of_many
-        return rules(old, note, timeout, lifetimes)
-
-    def related(self, packet: bytes, at: int, end: int) -> tuple[Related, ...]:
-        """None: what a message says of other dialogs is their Call-IDs."""
-        return ()
 
 
 def parse_key(text: str) -> Key | None:

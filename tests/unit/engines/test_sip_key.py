@@ -5,8 +5,7 @@ import re
 import pytest
 
 from pe_nfq.engines import Engine, load_engine
-from pe_nfq.engines.sip import SipEngine
-from pe_nfq.engines.sip_key import KeyedSipEngine
+from pe_nfq.engines.sip import KeyedSipEngine, SipEngine
 from pe_nfq.errors import RegistryError
 from pe_nfq.lifetime import Kind, Lifetimes
 from pe_nfq.model import Reason
