@@ -9,6 +9,7 @@ from pe_nfq.check.subject import Subject
 from pe_nfq.config import AdoptSpec, ServiceSpec
 from pe_nfq.config.lifetime import lifetime_text
 from pe_nfq.engines import Engine, load_engine
+from pe_nfq.engines.sip_key import parse_key
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import VirtualService
 
@@ -55,8 +56,8 @@ def _text(service: VirtualService) -> str:
         if type(load_engine(service.engine, service.key)).life is Engine.life:
             return f"{timeout} s after its last datagram: engine {service.engine} knows no better"
         return f"as engine {service.engine} says: timeout {timeout}, {lifetime_text(found)}{key}"
-    # A template of many dialogs: see `pe_nfq.engines.sip_key`.
-    if key and "call-id" not in service.key.lower():
+    chosen = parse_key(service.key) if key else None
+    if chosen and not chosen.of_dialog:
         key += ", shared by many dialogs, of which none that ends shortens a life"
     return (
         f"call {max(timeout, found.early)} s until answered, then {max(timeout, found.dialog)}; "

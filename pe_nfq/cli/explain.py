@@ -176,7 +176,9 @@ class Explainer:
         _, ts, packet, datagram = found
         decided = self._decided(packet, ts)
         engine = self._engines.get(decided.service, self._engine) if decided else self._engine
-        key = _key(engine, packet, datagram)
+        # Without a configuration nobody can tell servers from clients.
+        outbound = decided is not None and decided.direction == "outbound"
+        key = _key(engine, packet, datagram, outbound=outbound)
         has_key = isinstance(key, bytes)
         shown = _shown(engine, key) if has_key else None
         return Line(
@@ -212,10 +214,11 @@ def _template(
     return f"{masked} {FALLBACK_ENGINE}" if falls_back else None
 
 
-def _key(engine: Engine, packet: bytes, datagram: Datagram) -> bytes | Reason:
+def _key(engine: Engine, packet: bytes, datagram: Datagram, *, outbound: bool) -> bytes | Reason:
     """The engine's answer, which may be a third party's, as the director takes it."""
+    ask = engine.outbound_key if outbound else engine.key
     try:
-        key = engine.key(packet, datagram.at, datagram.end)
+        key = ask(packet, datagram.at, datagram.end)
     except Exception:
         return Reason.ENGINE_ERROR
     return Reason.KEY_BEYOND_COPY if isinstance(key, Reason) and datagram.cut else key

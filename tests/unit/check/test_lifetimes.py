@@ -83,6 +83,11 @@ def test_another_engine_speaks_for_itself(tmp_path: Path, monkeypatch: pytest.Mo
     ("key", "shown"),
     [
         ("from-user + call-id", "; by key from-user + call-id"),
+        ("i", "; by key i"),
+        (
+            "X-Call-ID",
+            "; by key X-Call-ID, shared by many dialogs, of which none that ends shortens a life",
+        ),
         (
             "from-user",
             "; by key from-user, shared by many dialogs, of which none that ends shortens a life",

@@ -335,6 +335,25 @@ def test_what_a_server_sends(
         assert (lines[0]["service"], lines[0]["dest"]) == ("udp 203.0.113.10:5060", back)
 
 
+def test_a_user_is_the_same_both_ways(explain: Explain, tmp_path: Path) -> None:
+    """What a server sends has From and To the other way round, and the same template."""
+    path = tmp_path / "user.toml"
+    path.write_text(
+        'steering = "ipvs"\n[[service]]\naddress = "203.0.113.10:5060"\nkey = "from-user"\n'
+        '[[service.server]]\naddress = "192.0.2.11"\nmethod = "masq"\n'
+    )
+    invite = IP(src="198.51.100.7", dst="203.0.113.10") / UDP(sport=5060, dport=5060)
+    bye = IP(src="192.0.2.11", dst="198.51.100.7") / UDP(sport=5060, dport=5060)
+    sent = [
+        invite / Raw(b"INVITE sip:b@v SIP/2.0\r\nFrom: <sip:a@v>\r\nTo: <sip:b@v>\r\n\r\n"),
+        bye / Raw(b"BYE sip:a@v SIP/2.0\r\nFrom: <sip:b@v>\r\nTo: <sip:a@v>\r\n\r\n"),
+    ]
+    lines, _ = explain(pcap([bytes(packet) for packet in sent]), "-c", str(path))
+    assert [line["direction"] for line in lines] == ["inbound", "outbound"]
+    assert [line["pe_data"] for line in lines] == ["a", "a"]
+    assert {line["template"] for line in lines} == {"198.51.100.7 sip a"}
+
+
 def test_a_service_has_its_own_engine_unless_one_is_named(explain: Explain, config: str) -> None:
     capture = pcap([bytes(IP(src="192.0.2.1", dst="203.0.113.11") / UDP(dport=5060) / Raw(INVITE))])
     for options, template in (
