@@ -5,10 +5,11 @@ The path of a packet:
 1. `rules/` set a fallback mark and queue the datagram (loaded by `netfilter`);
 2. `nfqueue` hands it to a `worker`, which asks the `director`;
 3. `packet.dissect` finds the UDP datagram, its VIP gives the virtual service;
-4. the service's engine (`engines`) finds the key, `packet.callid` the Call-ID;
+4. its engine (`engines`) reads it (`message`): the key (`packet.callid`: the Call-ID),
+   and what it says of its dialog's life (`lifetime`);
 5. `persistence` looks the template up, in its cache or in `templates`;
-6. an unknown key is settled in one transaction: `placement` has the service's
-   scheduler (`schedulers`) choose a real server;
+6. a key or life that is new is settled in one transaction; for a new key `placement`
+   has the service's scheduler (`schedulers`) choose a real server;
 7. the worker sets that server's mark (`marks`) and accepts the datagram;
 8. what the mark means to the kernel, `steering` has made: a route to the server.
 

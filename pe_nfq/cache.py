@@ -1,6 +1,7 @@
-"""A bounded map for the packet path: two generations that are swapped when the young one is full.
+"""What a worker remembers, in bounded maps: `Answers`, by dialog and by datagram.
 
-First-in-first-out eviction by ``next(iter(dict))`` costs 45 us in a dict with
+A map has two generations, which are swapped when the young one is full:
+first-in-first-out eviction by ``next(iter(dict))`` costs 45 us in a dict with
 many deleted entries; dropping a whole old generation costs 0.3.
 """
 

@@ -20,7 +20,7 @@ _MAX_RELATED: Final = 4
 
 
 class Message:
-    """`outbound`: a real server sent it. What the engine is asked, it is asked once."""
+    """`outbound`: a real server sent it. The engine is asked each thing once, but for lives."""
 
     def __init__(
         self, served: Served, packet: bytes, datagram: Datagram, emit: Emit, *, outbound: bool

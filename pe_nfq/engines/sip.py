@@ -1,7 +1,7 @@
-"""The SIP persistence engine: the key of a datagram is its Call-ID.
+"""The SIP persistence engine: the key of a datagram is its Call-ID, or what the operator chose.
 
 The counterpart of the kernel's `ip_vs_pe_sip.c`; the rule and its differences
-are in `pe_nfq.packet.callid`.
+are in `pe_nfq.packet.callid`, other keys in `pe_nfq.engines.sip_key`.
 """
 
 from collections.abc import Mapping

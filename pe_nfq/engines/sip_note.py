@@ -12,9 +12,10 @@ from zlib import crc32
 from pe_nfq.packet.sip_head import Head, read_head
 
 #: First letters of the methods, and of "SIP/2.0", that can change the life of a live template:
-#: ACK BYE CANCEL INVITE PRACK PUBLISH REGISTER REFER SUBSCRIBE SIP UPDATE. Empty lines may lead.
+#: ACK BYE CANCEL INFO INVITE PRACK PUBLISH REFER REGISTER SIP SUBSCRIBE UPDATE. Empty lines may
+#: lead.
 _TELLING: Final = b"ABCIPRSU\r\n"
-#: What all other payloads begin with; OPTIONS, MESSAGE, NOTIFY, INFO's like and keepalives.
+#: What all other payloads begin with: OPTIONS, MESSAGE, NOTIFY, keepalives.
 QUIET: Final = frozenset(range(256)) - frozenset(_TELLING)
 
 #: What RFC 3261, section 20.19, and RFC 3903 allow in delta-seconds; more is as much as this.
