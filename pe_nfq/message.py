@@ -20,7 +20,7 @@ _MAX_RELATED: Final = 4
 
 
 class Message:
-    """`outbound`: a real server sent it. The engine is asked each thing once, but for lives."""
+    """`outbound`: a real server sent it. What the engine is asked, it is asked once."""
 
     def __init__(
         self, served: Served, packet: bytes, datagram: Datagram, emit: Emit, *, outbound: bool
@@ -34,6 +34,7 @@ class Message:
         self._declined = False
         self._timeout = served.service.timeout
         self._lifetimes = served.service.lifetimes
+        self._last: tuple[Life | None, Life] | None = None
 
     @cached_property
     def pe_data(self) -> bytes | Reason:
@@ -73,7 +74,7 @@ class Message:
     def decline(self) -> None:
         """The engine has found no key: it is not asked any more, and the template is plain."""
         self._declined = True
-        self._lifetimes = None
+        self._lifetimes = self._last = None
 
     def facts(self) -> Mapping[str, str | int]:
         """See `Engine.facts`."""
@@ -95,7 +96,15 @@ class Message:
         return self._lifetimes is None or (at < end and packet[at] in self._engine.quiet)
 
     def life(self, old: Life | None) -> Life:
-        """A template's life after it; None: a new one's. Never raises."""
+        """A template's life after it; None: a new one's. Never raises.
+
+        The cache, the table and the transaction ask of the same life, as a rule.
+        """
+        if self._last is None or self._last[0] != old:
+            self._last = old, self._life(old)
+        return self._last[1]
+
+    def _life(self, old: Life | None) -> Life:
         unchanged = old or Life(Kind.PLAIN, self._timeout)
         if self._lifetimes is None or (old is not None and self._note is None):
             return unchanged

@@ -30,6 +30,7 @@ class Counting(Engine):
     def __init__(self, says: Any = OLD) -> None:
         self.says = says
         self.notes: list[tuple[bytes, bool]] = []
+        self.asked: list[Life | None] = []
 
     def key(self, packet: bytes, at: int, end: int) -> bytes | Reason:
         return packet[at:end]
@@ -42,6 +43,7 @@ class Counting(Engine):
         return packet[at:end]
 
     def life(self, old: Life | None, note: Any, timeout: int, lifetimes: Lifetimes) -> Life:
+        self.asked.append(old)
         if isinstance(self.says, Exception):
             raise self.says
         return self.says  # type: ignore[no-any-return]
@@ -98,6 +100,15 @@ def test_an_engine_takes_note_once() -> None:
     message = Told(engine, outbound=True).message
     assert [message.life(OLD), message.life(OLD), message.life(None)] == [OLD] * 3
     assert engine.notes == [(b"payload", True)]
+
+
+def test_an_engine_is_asked_once_of_a_life() -> None:
+    """The cache's, the table's and the transaction's is the same one; if it moves on, again."""
+    engine, newer = Counting(), OLD._replace(state=b"newer")
+    message = Told(engine).message
+    for old in (OLD, Life(*OLD), newer, None):
+        message.life(old)
+    assert engine.asked == [OLD, newer, None]
 
 
 def test_where_one_timer_serves_all_no_engine_is_asked() -> None:
