@@ -39,6 +39,9 @@ Unlike ipvsadm's:
 - --stats and --rate are the kernel's counters of steered datagrams (steering = "ipvs");
   one-packet scheduling counts every datagram in Conns.
 - A service adopted from IPVS is listed, and changed with ipvsadm: -S leaves it out.
+- The engine says how long a template lives after its last datagram: a call for hours, a
+  ping for no more than -p. With lifetime = "fixed" at the top of the file -p holds for all.
+- Weight 0 moves registrations and pings at their next datagram; calls stay.
 - Without -p the kernel's own scheduling places datagrams, not pe-nfq.
 - -R takes a file whole or, with one wrong line, not at all; TCP and SCTP are left out.
   Lines that are right and refused (one exists already) keep no other from its turn; the

@@ -89,7 +89,7 @@ def parse_key(text: str) -> Key | None:
         return None if words == [CALL_ID] else _key_of(words[0])
     others = [word for word in words if word != CALL_ID]
     if len(others) != 1:
-        raise ValueError(f'{_quoted(text)} is not one part + "call-id"; write one, or add that')
+        raise ValueError(f'{_quoted(text)} is not one part + "call-id"; choose one of the two')
     key = _key_of(others[0])
     return Key(_with_call_id(key.inbound), _with_call_id(key.outbound), of_dialog=True)
 
