@@ -18,7 +18,14 @@ from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import RealServer
 from pe_nfq.templates.counts import Counts
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL
-from pe_nfq.templates.layout import Origin, Template, deadline, silent_until, slot_key
+from pe_nfq.templates.layout import (
+    MAX_CACHED,
+    Origin,
+    Template,
+    deadline,
+    silent_until,
+    slot_key,
+)
 from pe_nfq.templates.room import Room
 
 #: A related dialog is looked for among so many templates of its pe_data, one a client: anybody
@@ -211,9 +218,14 @@ class Settling:
 
 
 def _with_life(template: Template, life: Life, now: int) -> Template:
-    return template._replace(
-        kind=life.kind, timeout=life.timeout, state=life.state, deadline=deadline(now, life)
-    )
+    """The template, met at `now`, with this life from now on.
+
+    However short it is: what other workers have cached they may answer for a while, and
+    until then it must not end, nor may what they answered be silent for less than its time.
+    """
+    others_know_by = min(template.deadline, now + MAX_CACHED + life.timeout * 1000)
+    until = max(deadline(now, life), others_know_by)
+    return template._replace(kind=life.kind, timeout=life.timeout, state=life.state, deadline=until)
 
 
 def _created(template: Template) -> int:

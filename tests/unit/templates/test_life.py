@@ -9,7 +9,7 @@ from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import RealServer
 from pe_nfq.templates import Origin, Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.epoch import EPOCH
-from pe_nfq.templates.layout import CLOCK_SLACK, deadline
+from pe_nfq.templates.layout import CLOCK_SLACK, MAX_CACHED, deadline
 from pe_nfq.templates.settle import MAX_RELATED
 from pe_nfq.templates.upkeep import live_by_kind, live_templates, purge, sweep
 from tests.tables import all_templates, audit, dest, first_dest, open_table, publish_nothing
@@ -61,6 +61,20 @@ def test_a_shorter_life_ends_in_time(table: Table) -> None:
     assert not sweep(table, deadline(5, ENDED) - 1).expired
     assert sweep(table, deadline(5, ENDED)).expired == {1: 1}
     assert all_templates(table) == {}
+    audit(table)
+
+
+def test_however_short_a_life_becomes_it_outlasts_what_others_have_cached(table: Table) -> None:
+    """Else the one sends the dialog to a new server while the other still answers by the old."""
+    cached_until = of(table.settle(KEY, 0, lives(table, CALL))).cached_until(99)
+    assert cached_until == 99 + MAX_CACHED
+    shorter = of(table.settle(KEY, 100, lives(table, Life(Kind.CALL, 1, b"ended"))))
+    assert shorter.deadline == 100 + MAX_CACHED + 1000 >= cached_until + 1000
+    # What it says after that ends it no sooner.
+    again = of(table.settle(KEY, 200, lives(table, Life(Kind.CALL, 1, b"twice"))))
+    assert again.deadline == shorter.deadline
+    assert not sweep(table, cached_until + 1000).expired
+    assert sweep(table, shorter.deadline).expired == {1: 1}
     audit(table)
 
 
