@@ -110,8 +110,11 @@ class Message:
             return unchanged
         try:
             life = self._engine.life(old, self._note, self._timeout, self._lifetimes)
-            # What it was it may stay: the operator may have cut the lifetimes since.
-            if (old is None or life != old) and not _is_life(life, self._served.service.longest):
+            # What it was it may stay: the operator may have cut the lifetimes since. But it is
+            # the old one then: what is equal to a life may be a tuple of any numbers.
+            if old is not None and life == old:
+                return old
+            if not _is_life(life, self._served.service.longest):
                 raise ValueError(f"{life!r:.100} is no life")
             return life
         except Exception as error:

@@ -169,6 +169,15 @@ def test_what_is_no_life_is_told_and_changes_nothing(says: Any) -> None:
     assert [name for name, _ in told.events] == ["engine-error"] * 2
 
 
+@pytest.mark.parametrize("says", [tuple(OLD), (4, 500.0, b"state"), Life(4, 500, b"state")])  # type: ignore[arg-type]
+def test_what_only_equals_a_life_is_the_one_that_was_there(says: Any) -> None:
+    """Written to the table as it is, it would raise there."""
+    assert says == OLD
+    told = Told(Counting(says))
+    assert told.message.life(OLD) is OLD
+    assert told.events == []
+
+
 def test_the_longest_life_is_one() -> None:
     longest = Life(Kind.CALL, Lifetimes().longest(P), bytes(MAX_STATE))
     assert Told(Counting(longest)).message.life(None) == longest
