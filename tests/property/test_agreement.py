@@ -53,7 +53,7 @@ from pe_nfq.director import Director
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import Marks
 from pe_nfq.model import Decision, Method, RealServer, Reason, Snapshot, VirtualService
-from pe_nfq.templates import Ids, Settled, Table, layout
+from pe_nfq.templates import Ids, Settled, Table, layout, settle
 from pe_nfq.templates.layout import CLOCK_SLACK, silent_until
 from pe_nfq.templates.publish import touch
 from pe_nfq.templates.table import Match
@@ -236,7 +236,8 @@ class Agreement(RuleBasedStateMachine):
     )
     def start(self, expire: bool, max_templates: int, lives: bool = False) -> None:
         self.context = contextlib.ExitStack()
-        self.context.enter_context(mock.patch.object(layout, "MAX_CACHED", MAX_CACHED))
+        for module in (layout, settle):
+            self.context.enter_context(mock.patch.object(module, "MAX_CACHED", MAX_CACHED))
         self.lifetimes = LIVES if lives else None
         self.table = self.context.enter_context(open_table())
         self.history = History()
