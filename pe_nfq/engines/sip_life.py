@@ -95,6 +95,14 @@ def _in_call(state: State, note: Note, times: _Times) -> None:
         state.remember(state.transactions, UNSEEN, over=False)
 
 
+def _update(state: State, note: Note, times: _Times) -> None:
+    """As others in a call; but what refreshes a session (RFC 4028) tells that it was answered."""
+    if note.session >= 0 and not state.dialogs and state.transactions.keys() <= {UNSEEN}:
+        _answered(state, note, times)
+    else:
+        _in_call(state, note, times)
+
+
 def _in_unknown_call(state: State, note: Note, times: _Times) -> None:
     """The same of messages that are sent in other dialogs, too."""
     if state.unused:
@@ -165,7 +173,7 @@ _RULES: Final = {
     b"CANCEL": _Rules(_refused, _in_call, _in_call, _refused, _in_call),
     b"BYE": _Rules(_bye, _bye, _in_call, _bye, _bye),
     b"PRACK": _IN_CALL,
-    b"UPDATE": _IN_CALL,
+    b"UPDATE": _Rules(_in_call, _update, _in_call, _update, _in_call),
     b"INFO": _IN_CALL,
     b"SUBSCRIBE": _Rules(_subscribe, _subscribe, _subscribed, _subscribed, _subscribed),
     b"NOTIFY": _Rules(_one_shot, _notify, _one_shot, _one_shot, _one_shot),

@@ -43,6 +43,7 @@ FORK_ACK = request("ACK", "a3", to="carol")
 FORK_BYE = request("BYE", "b3", to="carol", cseq=2)
 
 UPDATE = request("UPDATE", "u1", to="bob", cseq=2)
+REFRESH = request("UPDATE", "u1", "Session-Expires: 1800", to="bob", cseq=2)
 PRACK = request("PRACK", "p1", to="bob", cseq=2)
 INFO = request("INFO", "n1", to="bob", cseq=3)
 REFER = request("REFER", "f1", to="bob", cseq=3)
@@ -243,6 +244,19 @@ CALLS: dict[str, list[Step]] = {
     "unknown: CANCEL's refusal": [(response(481, "CANCEL", "i1"), EARLY)],
     "unknown: INFO": [(INFO, EARLY), (BYE, ENDING)],
     "unknown: UPDATE": [(UPDATE, EARLY), (ACK, ANSWERED)],
+    "unknown: UPDATE that refreshes a session": [(REFRESH, ANSWERED), (BYE, ENDING)],
+    "unknown: the answer to one": [
+        (response(200, "UPDATE", "u1", "x: 1800", cseq=2), ANSWERED),
+        (BYE, ENDING),
+    ],
+    "unknown: INFO before one": [(INFO, EARLY), (REFRESH, ANSWERED), (BYE, ENDING)],
+    "UPDATE with a session timer before the answer": [
+        (INVITE, EARLY),
+        (REFRESH, EARLY),
+        (OK, ANSWERED),
+        (BYE, ENDING),
+        (REFRESH, ENDING),
+    ],
     "unknown: PRACK": [(PRACK, EARLY), (response(200, "PRACK", "p1", cseq=2), EARLY)],
     "unknown: OPTIONS within a dialog": [(request("OPTIONS", to="bob"), EARLY)],
     "unknown: a method of others within a dialog": [(request("FOO", to="bob"), EARLY)],
