@@ -12,7 +12,7 @@ from typing import Final
 
 from pe_nfq.lifetime import Kind, Life
 
-#: Transactions, and dialogs, that are remembered of a Call-ID; 45 bytes with both full. A call
+#: Transactions, and dialogs, that are remembered of a Call-ID; 50 bytes with both full. A call
 #: with more forks than that is let live as if none ended.
 MAX_REMEMBERED: Final = 4
 
