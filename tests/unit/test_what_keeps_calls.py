@@ -147,6 +147,7 @@ def test_a_call_stays_on_its_server(script: Script) -> None:
     """All of its messages reach one server; by one timer of 60 s they would not."""
     with timeline() as t:
         assert len(set(script(t))) == 1
+        assert t.placed() == 1
     with timeline(lifetimes=None) as t:
         assert len(set(script(t))) > 1
 
