@@ -83,7 +83,7 @@ class Timeline:
         return self.send(of_call(request("INVITE", "x"), f"other-{next(self._others)}"))
 
     def placed(self, call_id: str = CALL_ID) -> int:
-        """How often a Call-ID was given a server: once, if it was kept, and not put back by luck."""
+        """How often a Call-ID was given a server: once, where it was kept, not put back by luck."""
         return sum(facts.get("pe_data") == call_id.encode() for _, facts in self.events)
 
     def live(self) -> dict[bytes, str]:
