@@ -60,7 +60,7 @@ class Message:
         Empty where there is no checksum, and where the engine takes no note anyway.
         """
         packet, at, _ = self._place
-        is_known = self._is_quiet or packet[at - 2 : at] == b"\0\0"
+        is_known = self.is_quiet or packet[at - 2 : at] == b"\0\0"
         return b"" if is_known else packet[at - 4 : at]
 
     def asks(self) -> bool | None:
@@ -88,10 +88,11 @@ class Message:
 
     def says_nothing_new(self, life: Life) -> bool:
         """Whether a template of this life stays as it is."""
-        return self._is_quiet or self.life(life) == life
+        return self.is_quiet or self.life(life) == life
 
     @property
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether the engine takes no note of it, where its dialog has a template."""
         packet, at, end = self._place
         return self._lifetimes is None or (at < end and packet[at] in self._engine.quiet)
 

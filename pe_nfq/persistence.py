@@ -21,7 +21,7 @@ from pe_nfq.templates import Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
 
 #: Dialogs a worker remembers: 2 x 64 Ki of about 500 bytes.
-MAX_CACHED: Final = 1 << 16
+MAX_DIALOGS: Final = 1 << 16
 #: Datagrams it has taken note of: 2 x 16 Ki of about 200 bytes. They are sent again within 32 s.
 MAX_NOTICED: Final = 1 << 14
 
@@ -39,7 +39,7 @@ class Persistence:
         self._counts = counts
         self._log = log
         self._cells = table.cells
-        self.answers = Answers(MAX_CACHED, MAX_NOTICED)
+        self.answers = Answers(MAX_DIALOGS, MAX_NOTICED)
 
     def decide(
         self, flow: Flow, scope: Scope, pe_data: bytes, message: Message, now: int
@@ -51,9 +51,9 @@ class Persistence:
             cached is not None
             and now < cached.good_until
             and cached.epoch == self._cells[0]
-            and message.says_nothing_new(cached.life)
+            # Of what may be news the table is asked: another worker may know more of the dialog.
+            and (message.is_quiet or self._has_noticed(asked, cached.life))
         ):
-            self.answers.notice(asked.cache_key, message.fingerprint, cached)
             return cached
         try:
             match = self._table.match(asked.key, now)
@@ -66,7 +66,10 @@ class Persistence:
                 template is not None
                 and now < template.refresh_at
                 and _holds(flow, template)
-                and self._says_nothing_new(asked, template.life)
+                and (
+                    self._has_noticed(asked, template.life)
+                    or message.says_nothing_new(template.life)
+                )
             ):
                 return self._matched(asked, template, match.epoch)
             settled = self._settle(asked, is_new=template is None)
@@ -78,11 +81,8 @@ class Persistence:
             return self._unrecorded(asked, Reason.TABLE_ERROR)
         return self._settled(asked, settled)
 
-    def _says_nothing_new(self, asked: "_Asked", life: Life) -> bool:
-        message = asked.message
-        return self.answers.has_noticed(
-            asked.cache_key, message.fingerprint, life
-        ) or message.says_nothing_new(life)
+    def _has_noticed(self, asked: "_Asked", life: Life) -> bool:
+        return self.answers.has_noticed(asked.cache_key, asked.message.fingerprint, life)
 
     def _settle(self, asked: "_Asked", *, is_new: bool) -> Settled:
         flow, now = asked.flow, asked.now

@@ -28,6 +28,9 @@ from pe_nfq.templates.layout import (
 )
 from pe_nfq.templates.room import Room
 
+#: One part in so many of `max_templates` is kept beyond it for dialogs that share another's
+#: dest: without a record they would go by the hash, which is hardly ever that dest.
+_FOR_RELATED: Final = 16
 #: A related dialog is looked for among so many templates of its pe_data, one a client: anybody
 #: can send a foreign Call-ID from many addresses, and we hold the write lock.
 MAX_RELATED: Final = 16
@@ -120,14 +123,18 @@ class Settling:
         old = None if record is None else Template.decode(record)
         if old is not None and old.deadline > now and rules.keeps(old):
             return self._match(key, now, old, rules)
-        if old is None and not self._room.for_one_more(
-            self._txn, self._counts, rules.max_templates
-        ):
+        is_live = old is not None and old.deadline > now
+        related = None if is_live else self._related(key, now, rules)
+        limit = rules.max_templates
+        if related is not None:
+            limit += limit // _FOR_RELATED
+        if old is None and not self._room.for_one_more(self._txn, self._counts, limit):
             # Told inside the lock: the next claim of this key must see it, whoever makes it.
             until = max(self._cells[OVERFLOW_UNTIL], silent_until(now, rules.overflow))
             self._cells[OVERFLOW_UNTIL] = until
             return Settled(Outcome.FULL)
-        return self._claim(key, now, rules, old, long_pe_data)
+        chosen = related or self._choose(key, now, rules)
+        return self._claim(key, now, rules, old, chosen, long_pe_data)
 
     def _match(self, key: bytes, now: int, old: Template, rules: Rules) -> Settled:
         """Write what is new: the engine's view of the dialog, a deadline whose time has come."""
@@ -141,12 +148,15 @@ class Settling:
         return Settled(Outcome.MATCHED, template, epoch=self._cells[EPOCH])
 
     def _claim(
-        self, key: bytes, now: int, rules: Rules, old: Template | None, long_pe_data: bytes
+        self,
+        key: bytes,
+        now: int,
+        rules: Rules,
+        old: Template | None,
+        chosen: _Chosen,
+        long_pe_data: bytes,
     ) -> Settled:
-        service = key[:4]
-        state = self._txn.get(service, b"", db=self._db["services"])
         is_live = old is not None and old.deadline > now
-        chosen = self._choose(key, now, rules, state, is_live)
         dest = chosen.dest
         if dest is None:
             return Settled(Outcome.NO_DEST)
@@ -157,8 +167,8 @@ class Settling:
             self._counts.add(old.dest_id, old.kind, -1)
         self._counts.add(dest.id, life.kind, 1)
         next_state = rules.claimed(self._counts, dest, chosen.state)
-        if next_state != state:
-            self._txn.put(service, next_state, db=self._db["services"])
+        if next_state != self._state_of(key):
+            self._txn.put(key[:4], next_state, db=self._db["services"])
         made = Template(
             dest_id=dest.id,
             mark=rules.mark(dest.id),
@@ -180,13 +190,22 @@ class Settling:
         self._cells[EPOCH] = self._txn.id()
         return Settled(Outcome.MOVED, template, old.dest_id, self._cells[EPOCH])
 
-    def _choose(self, key: bytes, now: int, rules: Rules, state: bytes, is_live: bool) -> _Chosen:
-        """Whose dest it has to share; else the scheduler's choice, or the hash's."""
-        if not is_live:
-            for number, prefix in enumerate(rules.related):
-                dest = self._dest_of(prefix, now, rules)
-                if dest is not None:
-                    return _Chosen(dest, state, Origin.RELATED, number)
+    def _related(self, key: bytes, now: int, rules: Rules) -> _Chosen | None:
+        """The dest that a new template has to share, if any."""
+        for number, prefix in enumerate(rules.related):
+            dest = self._dest_of(prefix, now, rules)
+            if dest is not None:
+                return _Chosen(dest, self._state_of(key), Origin.RELATED, number)
+        return None
+
+    def _state_of(self, key: bytes) -> bytes:
+        """The service's, as its scheduler left it."""
+        state: bytes = self._txn.get(key[:4], b"", db=self._db["services"])
+        return state
+
+    def _choose(self, key: bytes, now: int, rules: Rules) -> _Chosen:
+        """The scheduler's choice, or the hash's."""
+        state = self._state_of(key)
         if now < self._cells[OVERFLOW_UNTIL]:
             return _Chosen(*rules.choose_by_hash(key[4:], self._counts, state), Origin.HASH)
         return _Chosen(*rules.choose(key[4:], self._counts, state), rules.origin)

@@ -600,7 +600,7 @@ def test_a_refresh_is_written_when_due(bench: Bench) -> None:
 def test_memory_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever ports and Call-IDs a flood invents."""
     monkeypatch.setattr(director_module, "MAX_FLOWS", 8)
-    monkeypatch.setattr(persistence, "MAX_CACHED", 8)
+    monkeypatch.setattr(persistence, "MAX_DIALOGS", 8)
     monkeypatch.setattr(persistence, "MAX_NOTICED", 8)
     bench.publish(1, 2)
     director = bench.worker().director

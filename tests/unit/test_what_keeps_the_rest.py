@@ -86,6 +86,18 @@ def test_it_stays_on_its_server(script: Script) -> None:
         assert len(set(script(t))) > 1
 
 
+def test_a_subscription_that_is_given_up_and_taken_again() -> None:
+    """Within a second, at any workers: none of them goes by what it remembers."""
+    with timeline() as t:
+        messages = [
+            request("SUBSCRIBE", f"s{number}", f"Expires: {expires}", to="bob", cseq=number)
+            for number, expires in enumerate((3600, 3600, 0, 3600, 3600, 0, 0, 3600))
+        ]
+        home = {t.send(message) for message in messages}
+        t.later(HOUR)
+        assert {t.send(messages[0])} == home
+
+
 def test_the_legs_of_a_b2bua_are_calls_of_their_own() -> None:
     """Each has a Call-ID: the one that a server starts is that server's, the other is placed."""
     with timeline() as t:
@@ -121,6 +133,26 @@ def test_what_names_a_dialog_goes_to_its_server(name: str, source: Endpoint) -> 
         told = [facts for event, facts in t.events if facts.get("why") == name]
         assert len(told) == 12
         assert {facts["related"] for facts in told} == {KEY}
+
+
+def test_a_transfer_finds_its_server_though_the_table_is_full() -> None:
+    """There is room for some beyond max_templates: by the hash it would hardly ever be there."""
+    with timeline(max_templates=320) as t:
+        home = t.send(INVITE)
+        t.send(ACK)
+        for number in range(400):
+            t.send(of_call(request("OPTIONS", "o1"), f"ping-{number}"))
+        assert any(name == "table-full" for name, _ in t.events)
+        named = request("INVITE", "i1", f"Replaces: {CALL_ID};to-tag=bob;from-tag=alice")
+        for number in range(20):
+            new = named.replace(CALL_ID.encode(), b"new-%d" % number, 1)
+            assert new.count(KEY) == 1
+            assert t.send(new) == home
+            assert t.send(of_call(ACK, f"new-{number}")) == home
+        # So many and no more: the table is bounded.
+        for number in range(20, 40):
+            t.send(named.replace(CALL_ID.encode(), b"new-%d" % number, 1))
+        assert len(t.live()) == 320 + 320 // 16
 
 
 def test_a_dialog_that_is_not_known_is_no_hindrance() -> None:
