@@ -26,7 +26,7 @@ _TITLE: Final = (
 )
 _TITLE_WITH_KINDS: Final = (
     f"pe-nfq connection templates\npro expire {'kind':<12} {'origin':<9} {'source':<18} "
-    f"{'virtual':<18} {'destination':<18} {'pe name':<16} pe_data"
+    f"{'virtual':<18} {'destination':<16} {'pe name':<18} pe_data"
 )
 # In ipvsadm, too, the title is 18 and 16 wide where the rows are 16 and 18.
 _TITLE_WITH_KEYS: Final = f"{_TITLE}{'':<7} {'pe name':<16} pe_data"

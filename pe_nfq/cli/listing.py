@@ -9,7 +9,6 @@ import ipaddress
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from pe_nfq import __version__
 from pe_nfq.adm.listing import settings_text, shown_name
 from pe_nfq.cli.connections import all_templates, json_template, template_lines, template_rows
 from pe_nfq.config import default_state_dir, load
+from pe_nfq.config.lifetime import lifetime_facts
 from pe_nfq.errors import TableError
 from pe_nfq.heartbeat import worker_facts
 from pe_nfq.lifetime import Kind
@@ -127,7 +127,7 @@ def services_facts(snapshot: Snapshot, count: Count) -> dict[str, Any]:
                 "engine": service.engine,
                 "key": service.key,
                 "timeout": service.timeout,
-                "lifetimes": None if service.lifetimes is None else asdict(service.lifetimes),
+                "lifetimes": service.lifetimes and lifetime_facts(service.lifetimes),
                 "mask": _mask(service),
                 "on_decline": service.on_decline.value,
                 "expire_quiescent": service.expire_quiescent,

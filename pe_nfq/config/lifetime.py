@@ -120,8 +120,13 @@ def lifetime_text(lifetimes: Lifetimes | None) -> str:
     """All of it on one line: ``fixed``, or ``early_timeout 200, dialog_timeout 14400, ...``."""
     if lifetimes is None:
         return FIXED
+    return ", ".join(f"{key} {seconds}" for key, seconds in lifetime_facts(lifetimes).items())
+
+
+def lifetime_facts(lifetimes: Lifetimes) -> dict[str, int]:
+    """Seconds, by the keys of the file."""
     seconds = asdict(lifetimes)
-    return ", ".join(f"{option.key} {seconds[option.field]}" for option in TIMEOUTS)
+    return {option.key: seconds[option.field] for option in TIMEOUTS}
 
 
 def _changed(old: Lifetimes, new: Lifetimes) -> Iterator[tuple[str, int, int]]:

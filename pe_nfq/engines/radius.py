@@ -65,11 +65,12 @@ class RadiusEngine(Engine):
         self._codes = _WITH_STATE if self._by_state else _REQUESTS
 
     def keyed(self, key: str) -> "RadiusEngine":
-        """One of the four, in lower case."""
-        if key not in _KEYS:
+        """One of the four, in any case, as attributes are written."""
+        word = key.lower()
+        if word not in _KEYS:
             known = ", ".join(map(repr, _KEYS))
             raise ValueError(f"{key!r:.100} is no key of engine radius; known are {known}")
-        return RadiusEngine(key)
+        return RadiusEngine(word)
 
     def prepare(self) -> None:
         """Load scapy's layer, which `facts` asks; the supervisor does without."""

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from pe_nfq import __version__, config
 from pe_nfq.cli import main
 from pe_nfq.cli.connections import PE_DATA_WIDTH, json_template, template_lines, template_rows
 from pe_nfq.escape import CUT
-from pe_nfq.lifetime import Kind, Life, Lifetimes
+from pe_nfq.lifetime import Kind, Life
 from pe_nfq.marks import Marks
 from pe_nfq.model import Snapshot
 from pe_nfq.placement import Placement
@@ -241,7 +240,13 @@ def test_services_as_json(table: Table, state_dir: Path) -> None:
         "engine": "sip",
         "key": "",
         "timeout": 7,
-        "lifetimes": asdict(Lifetimes()),
+        "lifetimes": {
+            "early_timeout": 200,
+            "dialog_timeout": 14400,
+            "ending_timeout": 64,
+            "one_shot_timeout": 64,
+            "max_expires": 86400,
+        },
         "mask": 64,
         "on_decline": "fallback",
         "expire_quiescent": False,

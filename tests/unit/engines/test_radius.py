@@ -49,6 +49,13 @@ def test_answers_have_none_of_these_keys(option: str, code: int) -> None:
     assert key_of(radius(code, USER, STATION), option) is Reason.NO_KEY
 
 
+def test_an_option_is_taken_as_attributes_are_written() -> None:
+    """``Calling-Station-Id`` is what the RFCs and FreeRADIUS write."""
+    packet = radius(1, STATION)
+    engine = load_engine("radius", "Calling-Station-Id")
+    assert engine.key(packet, 0, len(packet)) == load_engine("radius").key(packet, 0, len(packet))
+
+
 def test_an_unknown_option_is_refused_with_what_would_be_right() -> None:
     with pytest.raises(RegistryError, match=r"'State\\n' is no key of engine radius; known are"):
         load_engine("radius", "State\n")
