@@ -91,7 +91,7 @@ def test_a_subscription_that_is_given_up_and_taken_again() -> None:
     with timeline() as t:
         messages = [
             request("SUBSCRIBE", f"s{number}", f"Expires: {expires}", to="bob", cseq=number)
-            for number, expires in enumerate((3600, 3600, 0, 3600, 3600, 0, 0, 3600))
+            for number, expires in enumerate((3600, 3600, 0, 3600))
         ]
         home = {t.send(message) for message in messages}
         t.later(HOUR)
