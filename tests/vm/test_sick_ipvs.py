@@ -137,10 +137,11 @@ def test_with_full_queues_calls_flow() -> None:
             sipp.serve(server)
         sick.end(signal.SIGSTOP)
         entered = 0
+        # Few dialogs, so that 25,000 datagrams are quickly decided afterwards.
+        noise = [request(call_id) for call_id in call_ids("noise", 500)]
         # Until nothing waits any more: both stages of both workers are full.
         while (waiting := sick.daemon.waiting()) > entered or not waiting:
             entered = waiting
-            noise = [request(call_id) for call_id in call_ids(f"noise{waiting}", 500)]
             sick.lab.client.send(noise, src_port=5099)
         statistics = sipp.call(sick.lab.client, CALLS)
         sick.end(signal.SIGCONT)
