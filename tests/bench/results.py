@@ -1,4 +1,4 @@
-"""What a run of the bench has measured: rows and ratios, as the JSON and the README show them. Pure.
+"""What a run of the bench has measured: rows and ratios, as its JSON shows them. Pure.
 
 A row is one quantity with all its values; a ratio is made of pairs, each of
 which was measured side by side within one round, so that what the machine
@@ -63,7 +63,7 @@ class Results:
             self._ratios[name] = list(pairs)
 
     def note(self, text: str) -> None:
-        """What a reader has to know of the figures: runs that were marked, a core that was not free."""
+        """What a reader has to know of the figures: marked runs, a core that was not free."""
         if text not in self._notes:
             self._notes.append(text)
 
