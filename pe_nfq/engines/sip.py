@@ -5,6 +5,8 @@ are in `pe_nfq.packet.callid`, other keys in `pe_nfq.engines.sip_key`.
 """
 
 from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 from pe_nfq.engines import API_VERSION, Engine, Related
 from pe_nfq.engines.sip_key import Key, parse_key
@@ -16,6 +18,18 @@ from pe_nfq.lifetime import Life, Lifetimes
 from pe_nfq.model import Reason
 from pe_nfq.packet.callid import scan_call_id
 from pe_nfq.packet.sip_start import is_response
+
+if TYPE_CHECKING:
+    from pe_nfq.packet.sip import SIP
+
+
+@cache
+def _message() -> "SIP":
+    """The one packet that messages are read into, one after the other, by one thread."""
+    # Not for the supervisor, which asks only for the engine's name: see `pe_nfq.worker`.
+    from pe_nfq.packet.sip import SIP
+
+    return SIP()
 
 
 class SipEngine(Engine):
@@ -42,11 +56,10 @@ class SipEngine(Engine):
         """`method` of a request or `status` of a response, and `cseq`; those that are there."""
         if not payload:
             return {}
-        # Not for the supervisor, which asks only for the engine's name: see `pe_nfq.worker`.
-        from pe_nfq.packet.sip import SIP
-
-        message = SIP(payload)
-        method, status, cseq = message.method, message.status, message.cseq
+        message = _message()
+        message.reread(payload)
+        method, status = message.fields["method"], message.fields["status"]
+        cseq = message.cseq
         facts: dict[str, str | int] = {}
         if method is not None:
             facts["method"] = show_bytes(method)

@@ -13,7 +13,6 @@ follows the rule of `pe_nfq.packet.callid`, in the layer's own terms.
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final
 
 from scapy.fields import Field, StrField
@@ -22,6 +21,7 @@ from scapy.packet import Packet, bind_bottom_up, bind_layers
 
 from pe_nfq.escape import show_bytes
 from pe_nfq.packet.sip_header import BLANKS, COMPACT_FORMS, FULL_NAMES, Header
+from pe_nfq.packet.sip_lines import split_message
 
 PORT: Final = 5060
 VERSION: Final = b"SIP/2.0"
@@ -29,8 +29,8 @@ VERSION: Final = b"SIP/2.0"
 _MAX_LENGTH_DIGITS: Final = 9
 
 _CRLF: Final = b"\r\n"
-_BLANK: Final = b" \t"
-_SPACE: Final = 0x20
+#: What a line without a name can begin with: anything, or it is empty.
+_ANY_INITIAL: Final = frozenset((b"", *(bytes((byte,)) for byte in range(256))))
 _PARTS: Final = ("method", "uri", "version", "status", "reason")
 
 
@@ -87,15 +87,28 @@ class SIP(Packet):  # type: ignore[misc]
 
     def do_dissect(self, s: bytes) -> bytes:
         """Take everything up to the body; whatever the bytes are, they are a message."""
-        start_line, headers, end, body = _split(s)
-        parts = _parts(start_line)
-        self.fields.update(parts, headers=headers, end=end)
-        if _start_line(parts) != start_line:
-            self.fields["start_line"] = start_line
+        start_line, headers, end, body = split_message(s)
+        fields = _parts(start_line)
+        if _start_line(fields) != start_line:
+            fields["start_line"] = start_line
+        fields["headers"] = headers
+        fields["end"] = end
+        self.fields = fields
         self.raw_packet_cache = s[: len(s) - len(body)]
         self.raw_packet_cache_fields = {"headers": headers[:]}
         self.explicit = 1
         return body
+
+    def reread(self, message: bytes) -> None:
+        """Become the head of another message, without its body.
+
+        For those who look at many messages, one after the other: scapy takes
+        longer to make a packet than to dissect all these fields.
+        """
+        if self.payload:
+            self.remove_payload()
+        self.original = message
+        self.do_dissect(message)
 
     def extract_padding(self, s: bytes) -> tuple[bytes, bytes | None]:
         """Part the body from what follows it."""
@@ -112,10 +125,10 @@ class SIP(Packet):  # type: ignore[misc]
 
     def named(self, name: str | bytes) -> Iterator[Header]:
         """The headers called `name`: in any case, in full or compact form."""
-        key, size, compact = _sought(name)
+        key, initials = _sought(name)
         for header in self.getfieldval("headers"):
-            # The cheap look first: it is right about nearly every header.
-            if (header[:size].lower() == key or header.startswith(compact)) and header.key == key:
+            # The cheap look first: it is right about most headers.
+            if header[:1] in initials and header.key == key:
                 yield header
 
     def header(self, name: str | bytes) -> bytes | None:
@@ -144,8 +157,9 @@ class SIP(Packet):  # type: ignore[misc]
     @property
     def cseq(self) -> bytes | None:
         """Number and method, ``1 INVITE``."""
-        value = self.header(b"CSeq")
-        return value and b" ".join(value.split())
+        for header in self.named(b"CSeq"):
+            return b" ".join(header.value.split())
+        return None
 
     @property
     def content_length(self) -> int | None:
@@ -174,36 +188,6 @@ class SIP(Packet):  # type: ignore[misc]
         """The start line and the Call-ID, safe to print."""
         start_line = self.getfieldval("start_line") or _start_line_of(self)
         return f"SIP {show_bytes(start_line.strip())} {show_bytes(self.call_id or b'')}".rstrip()
-
-
-def _split(message: bytes) -> tuple[bytes, list[Header], bytes, bytes]:
-    """Start line with the empty lines before it, headers, the empty line after them, body."""
-    lines = message.splitlines(keepends=True)  # of bytes: at CRLF, LF and CR, no others
-    first = 0
-    while first < len(lines) and lines[first][0] in _CRLF:
-        first += 1
-    folded = False
-    last = len(lines)
-    for at in range(first, last):
-        initial = lines[at][0]
-        if initial <= _SPACE:
-            if initial in _CRLF:
-                last = at
-                break
-            folded = folded or initial in _BLANK
-    head = _unfold_lines(lines[first:last]) if folded else lines[first:last]
-    return (
-        b"".join(lines[:first] + head[:1]),
-        list(map(Header, head[1:])),
-        b"".join(lines[last : last + 1]),
-        b"".join(lines[last + 1 :]),
-    )
-
-
-def _unfold_lines(lines: list[bytes]) -> list[bytes]:
-    """Join each line with the lines that continue it."""
-    starts = [at for at, line in enumerate(lines) if at == 0 or line[0] not in _BLANK]
-    return [b"".join(lines[at:end]) for at, end in pairwise([*starts, len(lines)])]
 
 
 def _parts(start_line: bytes) -> dict[str, Any]:
@@ -236,12 +220,14 @@ def _start_line_of(pkt: Any) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _sought(name: str | bytes) -> tuple[bytes, int, tuple[bytes, ...]]:
-    """A name as headers are compared by, its length, and its compact form in both cases."""
+def _sought(name: str | bytes) -> tuple[bytes, frozenset[bytes]]:
+    """A name as headers are compared by, and what the headers called so can begin with."""
     written = (name.encode() if isinstance(name, str) else name).lower()
     key = FULL_NAMES.get(written, written)
-    compact = COMPACT_FORMS.get(key)
-    return key, len(key), (compact, compact.upper()) if compact else ()
+    if not key:
+        return key, _ANY_INITIAL
+    initials = {key[:1], COMPACT_FORMS.get(key, key)[:1]}
+    return key, frozenset(initials | {initial.upper() for initial in initials})
 
 
 bind_bottom_up(UDP, SIP, dport=PORT)

@@ -82,7 +82,10 @@ class Header(bytes):
     @property
     def value(self) -> bytes:
         """The value on one line: each fold is one space (RFC 3261, section 7.3.1)."""
-        return b" ".join(filter(None, (line.strip(BLANKS) for line in self.lines)))
+        value = self.partition(b":")[2].strip(BLANKS)
+        if b"\n" not in value and b"\r" not in value:
+            return value
+        return b" ".join(filter(None, (line.strip(BLANKS) for line in value.splitlines())))
 
     @property
     def values(self) -> list[bytes]:

@@ -58,6 +58,18 @@ def test_whatever_is_asked_is_answered(payload: bytes) -> None:
     message.show2(dump=True)
 
 
+@given(PAYLOADS, PAYLOADS)
+def test_a_message_reread_is_a_message_made(before: bytes, payload: bytes) -> None:
+    """But for its body; whatever the packet held before."""
+    made, message = SIP(payload), SIP(before)
+    message.reread(payload)
+    assert message.fields == made.fields
+    assert (message.call_id, message.cseq) == (made.call_id, made.cseq)
+    assert payload.startswith(bytes(message))
+    made.remove_payload()
+    assert bytes(message) == bytes(made)
+
+
 @given(PAYLOADS)
 def test_is_found_inside_a_packet(payload: bytes) -> None:
     packet = IP(bytes(IP() / UDP(sport=1024, dport=5060) / payload))

@@ -73,6 +73,23 @@ def test_headers_in_full_and_compact_form() -> None:
     assert message.header("Route") is None
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"A sip:b SIP/2.0\r\nVia: a\r\n b\r\nTo: c\r\n\r\nbody\r\n",
+        b"A sip:b SIP/2.0\r\nVia: a\r\n\tb\r\nTo: c\n\nbody\r\n\r\n",
+        b"\nA sip:b SIP/2.0\r\nVia: a b\r\nTo: c\r\n\r\nbody\r\n",
+        b"A sip:b SIP/2.0\rVia: a b\rTo: c\r\rbody\r\n\r\n",
+        b"A sip:b SIP/2.0\nVia: a b\nTo: c\n\r\nbody\r\n\r\n",
+        b"A sip:b SIP/2.0\r\nVia: a b\r\nTo: c",
+    ],
+)
+def test_folds_and_all_line_ends(message: bytes) -> None:
+    """The first empty line ends the headers, whatever ends it, and whatever follows it."""
+    headers = SIP(message).headers
+    assert [(h.name, h.value) for h in headers] == [(b"Via", b"a b"), (b"To", b"c")]
+
+
 def test_lists_are_parted_at_their_commas_only() -> None:
     """Over several lines, not within quotes or angle brackets, and only where commas part."""
     message = SIP(INVITE)
@@ -127,6 +144,30 @@ def test_builds_an_options_from_nothing() -> None:
     packet = UDP() / SIP()
     assert (packet.sport, packet.dport) == (5060, 5060)
     assert bytes(packet[SIP]) == b"OPTIONS sip:localhost SIP/2.0\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_reread_is_the_head_of_another_message() -> None:
+    """Nothing of the message before is left, its body and its padding included."""
+    message = SIP(b"\r\nBYE  sip:a SIP/2.0\r\ni: a\r\nl: 1\r\n\r\nbody")
+    message.reread(b"SIP/2.0 200 OK\r\nCSeq: 1 BYE\r\n\r\nv=0\n")
+    assert (message.method, message.uri, message.start_line) == (None, None, None)
+    assert (message.status, message.call_id, message.cseq) == (200, None, b"1 BYE")
+    assert isinstance(message.payload, NoPayload)
+    assert bytes(message) == b"SIP/2.0 200 OK\r\nCSeq: 1 BYE\r\n\r\n"
+
+
+def test_is_a_layer_like_any_other() -> None:
+    """Found, shown, formatted and copied as people at a scapy prompt are used to."""
+    packet = IP(bytes(IP() / UDP(dport=5060) / Raw(INVITE)))
+    assert packet.haslayer(SIP)
+    assert packet.layers() == [IP, UDP, SIP, Raw]
+    assert packet.sprintf("%SIP.method% %SIP.uri%") == "b'INVITE' b'sip:bob@example.net'"
+    lines = packet[SIP].show(dump=True).splitlines()
+    assert lines[0] == "###[ SIP ]###"
+    assert [line.split("=")[0].strip() for line in lines[1:9]] == [f.name for f in SIP.fields_desc]
+    assert "4711@192.0.2.1" in packet.summary()
+    assert packet.copy()[SIP] == packet[SIP]
+    assert packet.command().startswith("IP(")
 
 
 def test_a_changed_field_changes_only_its_bytes() -> None:
