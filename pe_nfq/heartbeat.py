@@ -29,6 +29,7 @@ COUNTERS: Final = (
     "events-lost",
     "socket-overruns",
     "related",
+    "dissected",
     *(f"created-{kind.label}" for kind in Kind),
     *(reason.value for reason in Reason),
 )

@@ -53,4 +53,7 @@ class TemplateLog:
         self._emit(f"template-{outcome}", known | self._facts(message, now))
 
     def _facts(self, message: Message, now: int) -> dict[str, Any]:
-        return dict(message.facts()) if self._facts_budget(now) else {}
+        if not self._facts_budget(now):
+            return {}
+        self._counts["dissected"] += 1
+        return dict(message.facts())
