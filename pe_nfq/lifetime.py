@@ -7,6 +7,7 @@ after its last datagram (`pe_nfq.engines.Engine.life`).
 
 import enum
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 #: What an engine may keep of a dialog in its template (bytes).
@@ -22,12 +23,12 @@ class Kind(enum.IntEnum):
     SUBSCRIPTION = 3
     CALL = 4  # anything that somebody is in the middle of
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The word that logs and listings show: ``one-shot``."""
         return self.name.lower().replace("_", "-")
 
-    @property
+    @cached_property
     def waits(self) -> bool:
         """Whether a quiesced server keeps it: what its owner renews elsewhere is moved at once."""
         return self not in (Kind.ONE_SHOT, Kind.REGISTRATION)
