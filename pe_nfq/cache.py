@@ -5,7 +5,6 @@ first-in-first-out eviction by ``next(iter(dict))`` costs 45 us in a dict with
 many deleted entries; dropping a whole old generation costs 0.3.
 """
 
-from dataclasses import replace
 from typing import Generic, TypeVar
 
 from pe_nfq.lifetime import Life
@@ -64,8 +63,9 @@ class Answers:
         Where it is the one that was there, only longer, datagrams that had it have it again.
         """
         known = self.by_key.get(key)
-        if known is not None and known == replace(
-            decision, good_until=known.good_until, epoch=known.epoch
+        if known is not None and (
+            (known.mark, known.dest_id, known.life)
+            == (decision.mark, decision.dest_id, decision.life)
         ):
             known.good_until, known.epoch = decision.good_until, decision.epoch
             decision = known

@@ -2,10 +2,11 @@
 
 What is not to a service may be from one of its servers (`pe_nfq.outbound`).
 
-`Director.decide` has two speeds. A datagram of a flow and dialog that this
-worker has met before is answered from its cache; everything else walks the
-whole path in `_decide_slowly`. Both give the same answer, and a property test
-holds them together. No I/O but the table's; time is an argument.
+A datagram of a flow and dialog that this worker has met before is answered
+from its cache, by `Director.begin`; everything else walks the whole path in
+`_decide`, several at a time (`pe_nfq.deciding`). Both give the same answer,
+and a property test holds them together. No I/O but the table's; time is an
+argument.
 
 The semantics are those of `ip_vs_sched_persist` with one-packet scheduling:
 every datagram is decided alone. A datagram without a key gets plain
@@ -16,10 +17,11 @@ and port.
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pe_nfq.cache import TwoGenerations
+from pe_nfq.deciding import Deciding, Looking, decide_together
 from pe_nfq.engines import load_engine
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import Emit
@@ -31,8 +33,9 @@ from pe_nfq.outbound import Outbound, OutFlow
 from pe_nfq.packet.dissect import dissect
 from pe_nfq.persistence import Persistence
 from pe_nfq.placement import Placement
-from pe_nfq.template_log import TemplateLog
+from pe_nfq.template_log import TemplateLog, Within
 from pe_nfq.templates import Table
+from pe_nfq.templates.epoch import EPOCH
 
 #: Flows (address and port pairs) a worker remembers: 2 x 32 Ki of about 300 bytes.
 MAX_FLOWS: Final = 1 << 15
@@ -53,7 +56,7 @@ class Director:
     reason. Call `follow` once a batch: it loads a newer snapshot.
     """
 
-    def __init__(self, table: Table, emit: Emit, facts_budget: Callable[[int], bool]) -> None:
+    def __init__(self, table: Table, emit: Emit, within: Within) -> None:
         self._table = table
         self._emit = emit
         self._epoch = table.cells
@@ -63,7 +66,7 @@ class Director:
         self._marked: dict[tuple[int, int], Served] = {}
         self._flows: TwoGenerations[bytes, Flow | OutFlow] = TwoGenerations(MAX_FLOWS)
         self._young_flows = self._flows.young
-        log = TemplateLog(emit, facts_budget, self.counts)
+        log = TemplateLog(emit, within, self.counts)
         self._persistence = Persistence(table, emit, self.counts, log)
         answers = self._persistence.answers
         self._known = answers.by_key.young
@@ -116,34 +119,55 @@ class Director:
         self._persistence.answers.clear()
 
     def decide(self, packet: bytes, now: int, queued: Queued = UNQUEUED) -> Decision:
-        """The decision for an IP packet as queued, at `now` (ms of boottime). Never raises.
+        """The decision for an IP packet as queued, at `now` (ms of boottime). Never raises."""
+        answer = self.begin(packet, now, queued)
+        if isinstance(answer, Decision):
+            return answer
+        (decision,) = self.finish([answer])
+        return decision
+
+    def begin(self, packet: bytes, now: int, queued: Queued = UNQUEUED) -> Decision | Deciding:
+        """The same where the caches answer; else what `finish` is to be called with.
 
         `queued` is asked only for what the caches do not answer: between the
         same two ends all packets carry the same mark.
         """
+        flow: Flow | OutFlow | None = None
+        at = end = 0
         try:
             if packet[0] == 0x45:
-                total, fragment, protocol, ends, udp_length, first = _IPV4(packet)
-                plain = not fragment & 0x3FFF and udp_length == total - 20
+                end, fragment, protocol, ends, udp_length, first = _IPV4(packet)
+                plain = not fragment & 0x3FFF and udp_length == end - 20
                 at = 28
             else:
                 payload_length, protocol, ends, udp_length, first = _IPV6(packet)
-                total = payload_length + 40
+                end = payload_length + 40
                 plain = packet[0] >> 4 == 6 and udp_length == payload_length
                 at = 48
-            if plain and protocol == _UDP and total == len(packet):
+            if plain and protocol == _UDP and end == len(packet):
                 flow = self._young_flows[ends]
-                key: bytes = flow.prefix + flow.key(packet, at, total)  # type: ignore[operator]
+                key: bytes = flow.prefix + flow.key(packet, at, end)  # type: ignore[operator]
                 if first in flow.quiet:
                     decision = self._known[key]
                 else:
                     # It may say something new of its dialog, unless this very datagram did before.
                     decision = self._noticed[packet[at - 4 : at] + key]
-                if now < decision.good_until and decision.epoch == self._epoch[0]:
+                if now < decision.good_until and decision.epoch == self._epoch[EPOCH]:
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass
-        return self._decide_slowly(packet, now, queued)
+        return self._decide(packet, now, queued, flow, at, end)
+
+    def finish(self, undecided: Sequence[Deciding]) -> list[Decision]:
+        """The decisions of what was begun just before, in its order. Never raises."""
+        decisions = decide_together(self._table, undecided)
+        return [d if isinstance(d, Decision) else self._failed(d) for d in decisions]
+
+    def _failed(self, error: Exception) -> Decision:
+        """A fault of ours; the datagram goes on to the standby worker, and by its fallback mark."""
+        self.counts["errors"] += 1
+        self._emit("worker-error", {"error": f"{error!r:.200}"})
+        return Decision(0, "passed")
 
     def describe(self, packet: bytes, now: int, queued: Queued = UNQUEUED) -> Mapping[str, object]:
         """Whose datagram it is, for the log; {} for what no service gets and none sends."""
@@ -154,29 +178,47 @@ class Director:
         if flow is None:
             return {}
         served, direction = _served(flow)
-        outbound = direction == "outbound"
-        pe_data = Message(served, packet, datagram, self._emit, outbound=outbound).pe_data
+        at, end, cut, outbound = datagram.at, datagram.end, datagram.cut, direction == "outbound"
+        message = Message(served, packet, at, end, self._emit, cut=cut, outbound=outbound)
+        pe_data = message.pe_data
         shown = b"" if isinstance(pe_data, Reason) else pe_data
         facts = {"client": flow.client, "service": served.service, "direction": direction}
         return {"pe_data": shown, **facts}
 
-    def _decide_slowly(self, packet: bytes, now: int, queued: Queued) -> Decision:
-        """The whole path; once more from its top when the snapshot turned out to be old."""
-        datagram = dissect(packet)
-        if isinstance(datagram, Reason):
-            return self._passed(datagram)
+    def _decide(
+        self,
+        packet: bytes,
+        now: int,
+        queued: Queued,
+        flow: Flow | OutFlow | None,
+        at: int,
+        end: int,
+    ) -> Deciding:
+        """The whole path; once more from its top when the snapshot turned out to be old.
+
+        With a `flow`, `packet[at:end]` is its whole payload.
+        """
+        cut = False
         for _ in range(_MAX_RELOADS):
-            flow = self._flow(packet, datagram, queued, now)
+            number = self.snapshot_number
             if flow is None:
-                return self._passed(Reason.NO_SERVICE)
+                datagram = dissect(packet)
+                if isinstance(datagram, Reason):
+                    return self._passed(datagram)
+                flow = self._flow(packet, datagram, queued, now)
+                if flow is None:
+                    return self._passed(Reason.NO_SERVICE)
+                at, end, cut = datagram.at, datagram.end, datagram.cut
             if isinstance(flow, OutFlow):
-                decision = self._outbound.decide(flow, packet, datagram, now)
+                decision = yield from self._outbound.decide(flow, packet, at, end, cut, now)
             else:
-                decision = self._decide_in_flow(flow, packet, datagram, now)
+                decision = yield from self._decide_in_flow(flow, packet, at, end, cut, now)
             if decision is not None:
                 return decision
-            if not self._catch_up():
+            # Another datagram of the same batch may have loaded it by now.
+            if number == self.snapshot_number and not self._catch_up():
                 break
+            flow = None
         return self._passed(Reason.TABLE_ERROR)
 
     def _catch_up(self) -> bool:
@@ -210,21 +252,21 @@ class Director:
         return self._services.get(_end(*vip))
 
     def _decide_in_flow(
-        self, flow: Flow, packet: bytes, datagram: Datagram, now: int
-    ) -> Decision | None:
+        self, flow: Flow, packet: bytes, at: int, end: int, cut: bool, now: int
+    ) -> Looking:
         """Ask the engine, then the table. None: the snapshot is old."""
         decide, service = self._persistence.decide, flow.served.service
         if not service.timeout:
             return self._passed(Reason.NOT_PERSISTENT)
-        message = Message(flow.served, packet, datagram, self._emit, outbound=False)
+        message = Message(flow.served, packet, at, end, self._emit, cut=cut)
         pe_data = message.pe_data
         if isinstance(pe_data, bytes):
-            return decide(flow, flow.scope, pe_data, message, now)
+            return (yield from decide(flow, flow.scope, pe_data, message, now))
         self.counts[pe_data.value] += 1
-        self._emit("declined", {"why": pe_data.value, "service": service, "client": datagram.src})
+        self._emit("declined", {"why": pe_data.value, "service": service, "client": flow.client})
         if service.on_decline is OnDecline.FALLBACK:
             message.decline()
-            return decide(flow, flow.fallback, b"", message, now)
+            return (yield from decide(flow, flow.fallback, b"", message, now))
         if service.on_decline is OnDecline.ACCEPT:
             return Decision(0, "passed", pe_data)
         self.counts["dropped"] += 1

@@ -1,13 +1,13 @@
 """What all datagrams between the same two ends share: made once, then found by their addresses."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pe_nfq.engines import ANY_BYTE, Engine
 from pe_nfq.model import Datagram, Endpoint, Reason, VirtualService
 from pe_nfq.placement import Placement
-from pe_nfq.templates import Scope
+from pe_nfq.templates import Rules, Scope
 
 #: The engine of a datagram in which the service's own finds no key: plain persistence.
 FALLBACK_ENGINE = "source"
@@ -45,16 +45,19 @@ class Served:
     service: VirtualService
     engine: Engine
     placement: Placement
+    #: What payloads begin with of which the engine need not take note.
+    quiet: frozenset[int] = field(init=False)
+    #: The longest timeout that a template of it can have (s).
+    longest: int = field(init=False)
 
-    @property
-    def quiet(self) -> frozenset[int]:
-        """What payloads begin with of which the engine need not take note."""
-        return ANY_BYTE if self.service.lifetimes is None else self.engine.quiet
+    def __post_init__(self) -> None:
+        self.quiet = ANY_BYTE if self.service.lifetimes is None else self.engine.quiet
+        self.longest = self.service.longest
 
 
 @dataclass(slots=True)
 class Flow:
-    """`key` and `quiet` are the engine's; `prefix` is its scope's."""
+    """`key` and `quiet` are the engine's; `prefix` is its scope's. `rules`: see `rules_of`."""
 
     key: Callable[[bytes, int, int], bytes | Reason]
     prefix: bytes
@@ -64,6 +67,13 @@ class Flow:
     client: Endpoint
     vip: Endpoint
     served: Served
+    rules: Rules | None = None
+
+    def rules_of(self) -> Rules:
+        """By which its dialogs are placed; made when the first asks for a dest."""
+        if self.rules is None:
+            self.rules = self.served.placement.rules_for(self.client, self.vip)
+        return self.rules
 
 
 def flow_of(datagram: Datagram, served: Served) -> Flow:

@@ -6,46 +6,75 @@ is told, and the path goes on without it.
 
 import itertools
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, Final
 
 from pe_nfq.engines import Related
 from pe_nfq.events import Emit
 from pe_nfq.flow import Served
 from pe_nfq.lifetime import MAX_STATE, Kind, Life
-from pe_nfq.model import Datagram, Reason
+from pe_nfq.model import Reason
 
 #: Related dialogs that are looked for; a request names one, as a rule.
 _MAX_RELATED: Final = 4
+#: Of what has not been asked yet.
+_UNASKED: Final = object()
 
 
 class Message:
-    """`outbound`: a real server sent it. What the engine is asked, it is asked once."""
+    """`packet[at:end]` is the payload, `cut` short by the copy range or not.
+
+    `outbound`: a real server sent it. `pe_data` is the key, or why there is
+    none. What the engine is asked, it is asked once.
+    """
+
+    __slots__ = (
+        "_declined",
+        "_emit",
+        "_engine",
+        "_last",
+        "_lifetimes",
+        "_note",
+        "_outbound",
+        "_place",
+        "_related",
+        "_served",
+        "is_quiet",
+        "pe_data",
+    )
 
     def __init__(
-        self, served: Served, packet: bytes, datagram: Datagram, emit: Emit, *, outbound: bool
+        self,
+        served: Served,
+        packet: bytes,
+        at: int,
+        end: int,
+        emit: Emit,
+        *,
+        cut: bool = False,
+        outbound: bool = False,
     ) -> None:
         self._served = served
         self._engine = served.engine
-        self._place = (packet, datagram.at, datagram.end)
-        self._cut = datagram.cut
+        self._place = packet, at, end
         self._emit = emit
         self._outbound = outbound
-        self._declined = False
-        self._timeout = served.service.timeout
         self._lifetimes = served.service.lifetimes
         self._last: tuple[Life | None, Life] | None = None
+        self._note: Any = _UNASKED
+        self._related: Sequence[Related] | None = None
+        self._declined = False
+        #: Whether the engine takes no note of it, where its dialog has a template.
+        self.is_quiet = self._lifetimes is None or (at < end and packet[at] in served.quiet)
+        self.pe_data = self._key(cut)
 
-    @cached_property
-    def pe_data(self) -> bytes | Reason:
-        """The key, or why there is none."""
+    def _key(self, cut: bool) -> bytes | Reason:
         key = self._engine.outbound_key if self._outbound else self._engine.key
         try:
             pe_data = key(*self._place)
         except Exception as error:
             self._told(error)
             return Reason.ENGINE_ERROR
-        return Reason.KEY_BEYOND_COPY if isinstance(pe_data, Reason) and self._cut else pe_data
+        return Reason.KEY_BEYOND_COPY if cut and isinstance(pe_data, Reason) else pe_data
 
     @property
     def payload(self) -> bytes:
@@ -73,7 +102,7 @@ class Message:
 
     def decline(self) -> None:
         """The engine has found no key: it is not asked any more, and the template is plain."""
-        self._declined = True
+        self._declined = self.is_quiet = True
         self._lifetimes = self._last = None
 
     def facts(self) -> Mapping[str, str | int]:
@@ -90,12 +119,6 @@ class Message:
         """Whether a template of this life stays as it is."""
         return self.is_quiet or self.life(life) == life
 
-    @property
-    def is_quiet(self) -> bool:
-        """Whether the engine takes no note of it, where its dialog has a template."""
-        packet, at, end = self._place
-        return self._lifetimes is None or (at < end and packet[at] in self._engine.quiet)
-
     def life(self, old: Life | None) -> Life:
         """A template's life after it; None: a new one's. Never raises.
 
@@ -106,37 +129,49 @@ class Message:
         return self._last[1]
 
     def _life(self, old: Life | None) -> Life:
-        unchanged = old or Life(Kind.PLAIN, self._timeout)
-        if self._lifetimes is None or (old is not None and self._note is None):
-            return unchanged
+        lifetimes = self._lifetimes
+        if lifetimes is None or (old is not None and self.note() is None):
+            return old or Life(Kind.PLAIN, self._served.service.timeout)
+        timeout = self._served.service.timeout
         try:
-            life = self._engine.life(old, self._note, self._timeout, self._lifetimes)
+            life = self._engine.life(old, self.note(), timeout, lifetimes)
             # What it was it may stay: the operator may have cut the lifetimes since. But it is
             # the old one then: what is equal to a life may be a tuple of any numbers.
             if old is not None and life == old:
                 return old
-            if not _is_life(life, self._served.service.longest):
+            if not _is_life(life, self._served.longest):
                 raise ValueError(f"{life!r:.100} is no life")
             return life
         except Exception as error:
             self._told(error)
-            return unchanged
+            return old or Life(Kind.PLAIN, timeout)
 
-    @cached_property
-    def _note(self) -> Any:
-        try:
-            return self._engine.note(*self._place, self._outbound)
-        except Exception as error:
-            self._told(error)
+    def note(self) -> Any:
+        """See `Engine.note`. Taken outside of the table's lock, if it may be wanted there."""
+        if self._lifetimes is None:
             return None
+        if self._note is _UNASKED:
+            try:
+                self._note = self._engine.note(*self._place, self._outbound)
+            except Exception as error:
+                self._told(error)
+                self._note = None
+        return self._note
 
-    @cached_property
     def related(self) -> Sequence[Related]:
         """Whose dest a new template is to share."""
+        if self._related is None:
+            self._related = self._find_related()
+        return self._related
+
+    def _find_related(self) -> Sequence[Related]:
         if self._lifetimes is None:
             return ()
         try:
-            related = list(itertools.islice(self._engine.related(*self._place), _MAX_RELATED))
+            related = self._engine.related(*self._place)
+            if not related:
+                return ()
+            related = list(itertools.islice(related, _MAX_RELATED))
             if not all(isinstance(r, Related) and isinstance(r.pe_data, bytes) for r in related):
                 raise ValueError(f"{related!r:.100} is not of Related")
             return related

@@ -7,8 +7,10 @@ Words are the kernel's (Linux IPVS): director, virtual service, real server
 import enum
 import ipaddress
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pe_nfq.lifetime import NO_LIFE, Life, Lifetimes
@@ -48,8 +50,9 @@ class Endpoint(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        host = ipaddress.ip_address(self.address)
-        return f"[{host}]:{self.port}" if host.version == 6 else f"{host}:{self.port}"
+        if len(self.address) == 4:
+            return f"{socket.inet_ntoa(self.address)}:{self.port}"
+        return f"[{ipaddress.IPv6Address(self.address)}]:{self.port}"
 
     @property
     def family(self) -> int:
@@ -160,6 +163,7 @@ class VirtualService:
         return self.lifetimes.longest_dialog(self.timeout) if self.lifetimes else self.timeout
 
 
+@lru_cache(maxsize=4096)
 def service_name(endpoint: Endpoint, fwmark: int = 0) -> str:
     """How a service is called everywhere: ``udp 203.0.113.10:5060``, ``fwmark 5``."""
     if not fwmark:
@@ -219,6 +223,19 @@ class Decision:
     good_until: int = 0
     epoch: int = 0
     life: Life = NO_LIFE
+
+    def once_as(self, outcome: str) -> "Decision":
+        """The same by another name."""
+        return Decision(
+            self.mark,
+            outcome,
+            self.reason,
+            self.dest_id,
+            self.drop,
+            self.good_until,
+            self.epoch,
+            self.life,
+        )
 
 
 def _service_facts(service: VirtualService) -> dict[str, Any]:

@@ -17,9 +17,10 @@ Differences from the kernel:
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pe_nfq.cache import Answers, TwoGenerations
+from pe_nfq.deciding import Looking
 from pe_nfq.errors import TableError
 from pe_nfq.events import Emit
 from pe_nfq.flow import Flow, Queued, Served, ends_of, scope_of
@@ -28,8 +29,8 @@ from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Decision, Endpoint, RealServer, Reason
 from pe_nfq.senders import Sender, Senders
 from pe_nfq.template_log import TemplateLog
-from pe_nfq.templates import Origin, Outcome, Rules, Scope, Settled, Table, Template
-from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
+from pe_nfq.templates import Ask, Origin, Outcome, Rules, Scope, Settled, Table, Template
+from pe_nfq.templates.layout import MAX_PE_DATA, shown_beside
 
 #: What no template's key begins with: the number of a service is below 2**20.
 _NOT_A_KEY = b"\xff"
@@ -111,7 +112,7 @@ class Outbound:
     def _which(self, flows: list[OutFlow], packet: bytes, datagram: Datagram, now: int) -> OutFlow:
         """Of several services the one in which the dialog is the sender's; else the first."""
         for flow in flows:
-            pe_data = self._message(flow, packet, datagram).pe_data
+            pe_data = self._message(flow, packet, datagram.at, datagram.end, datagram.cut).pe_data
             if isinstance(pe_data, Reason):
                 continue
             try:
@@ -122,27 +123,32 @@ class Outbound:
                 return flow
         return flows[0]
 
-    def decide(self, flow: OutFlow, packet: bytes, datagram: Datagram, now: int) -> Decision | None:
-        """The decision for a datagram of a flow. None: the snapshot of `flow` is old."""
+    def decide(
+        self, flow: OutFlow, packet: bytes, at: int, end: int, cut: bool, now: int
+    ) -> Looking:
+        """The decision for the payload `packet[at:end]` of a flow, `cut` short or not.
+
+        None: the snapshot of `flow` is old.
+        """
         if not flow.sender.served.service.timeout:
             return self._passed(flow, Reason.NOT_PERSISTENT)
-        message = self._message(flow, packet, datagram)
+        message = self._message(flow, packet, at, end, cut)
         pe_data = message.pe_data
         if isinstance(pe_data, Reason):
             self._counts[pe_data.value] += 1
             return Decision(0, "passed", pe_data)
         try:
-            return self._by_key(flow, pe_data, message, now)
+            return (yield from self._by_key(flow, pe_data, message, now))
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
             # Without a mark it goes on to the standby worker, whose handle may serve.
             self._counts[Reason.TABLE_ERROR.value] += 1
             return Decision(0, "passed", Reason.TABLE_ERROR)
 
-    def _message(self, flow: OutFlow, packet: bytes, datagram: Datagram) -> Message:
-        return Message(flow.sender.served, packet, datagram, self._emit, outbound=True)
+    def _message(self, flow: OutFlow, packet: bytes, at: int, end: int, cut: bool) -> Message:
+        return Message(flow.sender.served, packet, at, end, self._emit, cut=cut, outbound=True)
 
-    def _by_key(self, flow: OutFlow, pe_data: bytes, message: Message, now: int) -> Decision | None:
+    def _by_key(self, flow: OutFlow, pe_data: bytes, message: Message, now: int) -> Looking:
         """Compare the template with the sender; make or take it, where that is due."""
         key = flow.scope.key(pe_data)
         match = self._table.match(key, now)
@@ -151,8 +157,8 @@ class Outbound:
         if dest is None:
             return self._passed(flow, Reason.UNKNOWN_SERVER)
         asks = message.asks()
-        rules = flow.sender.served.placement.rules
-        holds = template is not None and _holds(rules, template)
+        placement = flow.sender.served.placement
+        holds = template is not None and placement.holds(template)
         if template is not None and holds:
             if template.dest_id != dest.id and not asks:
                 return self._passed(flow, Reason.OTHER_SERVER)
@@ -164,14 +170,14 @@ class Outbound:
                 return self._matched(flow, dest, template, match.epoch, pe_data, message, now)
         if asks is None:
             return self._passed(flow, Reason.NO_KEY)
-        if not flow.sender.served.placement.takes(dest.id):
+        if not placement.takes(dest.id):
             return self._passed(flow, Reason.QUIESCED)
         if template is not None and template.dest_id == dest.id and not asks and not holds:
             # The late answer of a quiesced server: what its client sends next goes elsewhere.
             return self._passed(flow, Reason.QUIESCED)
-        long_pe_data = pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
-        rules = _for_sender(rules, dest, asks, message)
-        settled = self._table.settle(key, now, rules, long_pe_data)
+        message.note()
+        rules = _for_sender(placement.rules, dest, asks)
+        settled = yield Ask(key, now, rules, message.life, (), shown_beside(pe_data))
         return self._settled(flow, dest, pe_data, message, settled, now)
 
     def _settled(
@@ -197,7 +203,7 @@ class Outbound:
         if settled.outcome is Outcome.MOVED and served.placement.takes(settled.old_dest):
             facts["why"] = f"{dest.endpoint} sent a request"
         self._log.changed(served, flow.client, settled, pe_data, message, now, **facts)
-        return replace(matched, outcome=settled.outcome.value)
+        return matched.once_as(settled.outcome.value)
 
     def _matched(
         self,
@@ -233,12 +239,7 @@ def _sent_by(sender: Sender, template: Template | None) -> RealServer | None:
     return next((dest for dest in sender.dests if dest.id == holder), None)
 
 
-def _holds(rules: Rules, template: Template) -> bool:
-    """As for inbound datagrams: one chosen under a newer snapshot than ours is obeyed."""
-    return template.snapshot > rules.snapshot or rules.keeps(template)
-
-
-def _for_sender(rules: Rules, dest: RealServer, asks: bool, message: Message) -> Rules:
+def _for_sender(rules: Rules, dest: RealServer, asks: bool) -> Rules:
     """Rules by which a new template is the sender's, and a request's in any case.
 
     Kernel: the second argument of `ip_vs_check_template`.
@@ -247,7 +248,6 @@ def _for_sender(rules: Rules, dest: RealServer, asks: bool, message: Message) ->
         keeps=lambda old: rules.keeps(old) and (old.dest_id == dest.id or not asks),
         choose=lambda key, load, state: (dest, state),
         choose_by_hash=lambda key, load, state: (dest, state),
-        life=message.life,
         # An answer is nothing that a server started, and nothing that it waits for.
         origin=Origin.SERVER if asks else Origin.SCHEDULED,
     )

@@ -6,10 +6,11 @@ ones so that every worker places them alike.
 """
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Generator
 from typing import Final
 
 from pe_nfq.cache import Answers
+from pe_nfq.deciding import Looking
 from pe_nfq.errors import TableError
 from pe_nfq.events import Emit
 from pe_nfq.flow import Flow
@@ -17,8 +18,9 @@ from pe_nfq.lifetime import Life
 from pe_nfq.message import Message
 from pe_nfq.model import Decision, Reason
 from pe_nfq.template_log import TemplateLog
-from pe_nfq.templates import Outcome, Rules, Scope, Settled, Table, Template
-from pe_nfq.templates.layout import MAX_PE_DATA, MAX_SHOWN_PE_DATA
+from pe_nfq.templates import Ask, Outcome, Rules, Scope, Settled, Table, Template
+from pe_nfq.templates.epoch import EPOCH
+from pe_nfq.templates.layout import MAX_PE_DATA, shown_beside
 
 #: Dialogs a worker remembers: 2 x 64 Ki of about 500 bytes.
 MAX_DIALOGS: Final = 1 << 16
@@ -43,63 +45,56 @@ class Persistence:
 
     def decide(
         self, flow: Flow, scope: Scope, pe_data: bytes, message: Message, now: int
-    ) -> Decision | None:
+    ) -> Looking:
         """The decision for a datagram with this key. None: the snapshot of `flow` is old."""
         asked = _Asked(flow, scope, pe_data, message, now)
         cached = self.answers.by_key.get(asked.cache_key)
-        if (
-            cached is not None
-            and now < cached.good_until
-            and cached.epoch == self._cells[0]
+        if cached is not None and now < cached.good_until and cached.epoch == self._cells[EPOCH]:
+            if message.is_quiet or self._has_noticed(asked, cached.life):
+                return cached
+            if not message.says_nothing_new(cached.life):
+                return (yield from self._write(asked, cached, is_new=False))
             # Of what may be news the table is asked: another worker may know more of the dialog.
-            and (message.is_quiet or self._has_noticed(asked, cached.life))
-        ):
-            return cached
         try:
             match = self._table.match(asked.key, now)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
             return self._unreadable()
         template = match.template
-        try:
-            if (
-                template is not None
-                and now < template.refresh_at
-                and _holds(flow, template)
-                and (
-                    self._has_noticed(asked, template.life)
-                    or message.says_nothing_new(template.life)
-                )
-            ):
+        if template is None or not flow.served.placement.holds(template):
+            return (yield from self._write(asked, None, is_new=template is None))
+        if now < template.refresh_at:
+            life = template.life
+            if self._has_noticed(asked, life) or message.says_nothing_new(life):
                 return self._matched(asked, template, match.epoch)
-            settled = self._settle(asked, is_new=template is None)
+        return (yield from self._write(asked, _by(template), is_new=False))
+
+    def _write(self, asked: "_Asked", known: Decision | None, *, is_new: bool) -> Looking:
+        """By what the table settles; as `known` where it cannot, by the hash if nothing is."""
+        try:
+            settled = yield from self._settle(asked, is_new=is_new)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
-            if template is not None and _holds(flow, template):
-                return self._matched(asked, template, epoch=0)
-            self._table.overflow(now, flow.served.service.longest_dialog)
+            if known is not None:
+                return Decision(known.mark, "match", None, known.dest_id)
+            self._table.overflow(asked.now, asked.flow.served.service.longest_dialog)
             return self._unrecorded(asked, Reason.TABLE_ERROR)
         return self._settled(asked, settled)
 
     def _has_noticed(self, asked: "_Asked", life: Life) -> bool:
         return self.answers.has_noticed(asked.cache_key, asked.message.fingerprint, life)
 
-    def _settle(self, asked: "_Asked", *, is_new: bool) -> Settled:
-        flow, now = asked.flow, asked.now
-        placement = flow.served.placement
+    def _settle(self, asked: "_Asked", *, is_new: bool) -> Generator[Ask, Settled, Settled]:
+        flow, placement = asked.flow, asked.flow.served.placement
         placement.prepare()
         try:
-            rules = placement.rules_for(flow.client, flow.vip)
-            return self._table.settle(
-                asked.key, now, asked.ruled(rules, is_new), asked.long_pe_data
-            )
+            return (yield asked.of(flow.rules_of(), is_new=is_new))
         except TableError:
             raise
         except Exception as error:  # the scheduler may be a third party's
             scheduler = flow.served.service.scheduler
             self._emit("scheduler-error", {"scheduler": scheduler, "error": f"{error!r:.200}"})
-            rules = asked.ruled(placement.rules, is_new)
-            return self._table.settle(asked.key, now, rules, asked.long_pe_data)
+            return (yield asked.of(placement.rules, is_new=is_new))
 
     def _settled(self, asked: "_Asked", settled: Settled) -> Decision | None:
         if settled.outcome is Outcome.STALE:
@@ -117,18 +112,18 @@ class Persistence:
         if settled.related is None:
             facts["scheduler"] = flow.served.service.scheduler
         else:
-            related = asked.message.related[settled.related]
+            related = asked.message.related()[settled.related]
             facts |= {"why": related.why, "related": related.pe_data}
             self._counts["related"] += 1
         self._log.changed(
             flow.served, flow.client, settled, asked.pe_data, asked.message, asked.now, **facts
         )
-        return replace(matched, outcome=settled.outcome.value)
+        return matched.once_as(settled.outcome.value)
 
     def _matched(self, asked: "_Asked", template: Template, epoch: int) -> Decision:
         """Answer by a template; under an epoch, remember it until it has to be looked at again."""
         if not epoch:
-            return Decision(template.mark, "match", None, template.dest_id)
+            return _by(template)
         until = template.cached_until(asked.now)
         decision = Decision(
             template.mark, "match", None, template.dest_id, False, until, epoch, template.life
@@ -157,8 +152,15 @@ class Persistence:
         return Decision(placement.rules.mark(dest.id), "unrecorded", reason, dest.id)
 
 
+def _by(template: Template) -> Decision:
+    """The answer of a template, for this once."""
+    return Decision(template.mark, "match", None, template.dest_id)
+
+
 class _Asked:
     """What is asked of the table: whose template, by which datagram, when (ms)."""
+
+    __slots__ = ("_scope", "cache_key", "flow", "key", "message", "now", "pe_data")
 
     def __init__(
         self, flow: Flow, scope: Scope, pe_data: bytes, message: Message, now: int
@@ -169,24 +171,15 @@ class _Asked:
         self.now = now
         self.key = scope.key(pe_data)
         self._scope = scope
-        self.cache_key, self.long_pe_data = scope.prefix + pe_data, b""
-        if len(pe_data) > MAX_PE_DATA:
-            # Whole it would fill the cache, and the table: one datagram can hold 60 kB of it.
-            self.cache_key, self.long_pe_data = _LONG + self.key, pe_data[:MAX_SHOWN_PE_DATA]
+        # Whole, a long one would fill the cache: one datagram can hold 60 kB of it.
+        is_long = len(pe_data) > MAX_PE_DATA
+        self.cache_key = _LONG + self.key if is_long else scope.prefix + pe_data
 
-    def ruled(self, rules: Rules, is_new: bool) -> Rules:
-        """A service's rules for this datagram; `is_new`: it has met no template."""
+    def of(self, rules: Rules, *, is_new: bool) -> Ask:
+        """The question by a service's rules; `is_new`: the datagram has met no template."""
         message = self.message
-        if not is_new:
-            return rules._replace(life=message.life)
-        related = tuple(self._scope.any_client(related.pe_data) for related in message.related)
-        return rules._replace(life=message.life, related=related)
-
-
-def _holds(flow: Flow, template: Template) -> bool:
-    """Whether the template's dest may be kept, as far as this worker knows.
-
-    One chosen under a newer snapshot than ours is obeyed: it knows better.
-    """
-    rules = flow.served.placement.rules
-    return template.snapshot > rules.snapshot or rules.keeps(template)
+        message.note()
+        related: tuple[bytes, ...] = ()
+        if is_new and (named := message.related()):
+            related = tuple(self._scope.any_client(one.pe_data) for one in named)
+        return Ask(self.key, self.now, rules, message.life, related, shown_beside(self.pe_data))

@@ -10,7 +10,6 @@ import struct
 from functools import partial
 from typing import Final
 
-from pe_nfq.lifetime import Kind, Life
 from pe_nfq.marks import Marks
 from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.schedulers import Dialog, Load, Scheduler, load_scheduler
@@ -42,7 +41,6 @@ class Placement:
             choose=self._choose_by_hash,
             choose_by_hash=self._choose_by_hash,
             claimed=self._claimed,
-            life=self._life,
             dest=self._dests.get,
             mark=Marks(snapshot.mark_base).decided,
         )
@@ -81,6 +79,13 @@ class Placement:
         dest = self._dests.get(dest_id)
         return dest is not None and (dest.weight > 0 or not self._service.expire_quiescent)
 
+    def holds(self, template: Template) -> bool:
+        """Whether the template's dest may be kept, as far as this snapshot knows.
+
+        One chosen under a newer snapshot is obeyed: whoever did knows better.
+        """
+        return template.snapshot > self.rules.snapshot or self._keeps(template)
+
     def _keeps(self, template: Template) -> bool:
         """A quiesced dest keeps what waits, and what it started itself: the answer is for it."""
         dest = self._dests.get(template.dest_id)
@@ -91,10 +96,6 @@ class Placement:
                 and (template.kind.waits or template.origin is Origin.SERVER)
             )
         )
-
-    def _life(self, old: Life | None) -> Life:
-        """Where no engine is asked: as in the kernel."""
-        return old or Life(Kind.PLAIN, self._service.timeout)
 
     def why_invalid(self, dest_id: int) -> str:
         """Why a template had to leave this dest; for the log."""

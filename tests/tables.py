@@ -5,15 +5,16 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.placement import carry
-from pe_nfq.templates import Epoch, Ids, Rules, Table, Template, environment, publish
+from pe_nfq.templates import Ask, Epoch, Ids, Rules, Settled, Table, Template, environment, publish
 from pe_nfq.templates.counts import Counts
-from pe_nfq.templates.layout import slot_key, split_slot_key
+from pe_nfq.templates.layout import slot_key, slot_of, split_slot_key
 from pe_nfq.templates.upkeep import templates
 
 VIP = Endpoint(bytes([203, 0, 113, 10]), 5060)
@@ -49,7 +50,35 @@ def dest(number: int, weight: int = 1, upper: int = 0, lower: int = 0) -> RealSe
     return RealServer(number, Endpoint(bytes([192, 0, 2, number]), 5060), weight, upper, lower)
 
 
-def first_dest(table: Table, number: int = 1, timeout: int = 60, **changes: Any) -> Rules:
+@dataclass(frozen=True)
+class Ruled:
+    """Rules of a service, and what one datagram makes of a template: the parts of an `Ask`."""
+
+    rules: Rules
+    life: Callable[[Life | None], Life]
+    related: tuple[bytes, ...] = ()
+
+    def but(self, **changes: Any) -> "Ruled":
+        """The same with other `rules` fields."""
+        return replace(self, rules=self.rules._replace(**changes))
+
+
+def settle(table: Table, key: bytes, now: int, by: Ruled, long_pe_data: bytes = b"") -> Settled:
+    """What one datagram asks of the table; raises what the rules raise, or TableError."""
+    (settled,) = table.settle([Ask(key, now, by.rules, by.life, by.related, long_pe_data)])
+    if isinstance(settled, Exception):
+        raise settled
+    return settled
+
+
+def first_dest(
+    table: Table,
+    number: int = 1,
+    timeout: int = 60,
+    life: Callable[[Life | None], Life] | None = None,
+    related: tuple[bytes, ...] = (),
+    **changes: Any,
+) -> Ruled:
     """Rules that know one dest and place everything there; `changes` replace fields."""
     chosen = dest(number)
     rules = Rules(
@@ -60,11 +89,11 @@ def first_dest(table: Table, number: int = 1, timeout: int = 60, **changes: Any)
         choose=lambda key, counts, state: (chosen, state),
         choose_by_hash=lambda key, counts, state: (chosen, state),
         claimed=lambda counts, dest, state: state,
-        life=lambda old: old or Life(Kind.PLAIN, timeout),
         dest=lambda id_: chosen if id_ == number else None,
         mark=lambda id_: MARK_BASE + id_,
     )
-    return rules._replace(**changes)
+    plain = Life(Kind.PLAIN, timeout)
+    return Ruled(rules._replace(**changes), life or (lambda old: old or plain), related)
 
 
 def services(
@@ -125,7 +154,7 @@ def audit(table: Table) -> None:
     """What must hold after any history, crashes included.
 
     The counts equal a recount; each template has exactly one entry in the
-    expiry index, at or before its deadline; the index has no other entries.
+    expiry index, no later than its deadline's; the index has no other entries.
     """
     found = all_templates(table)
     db = table.environment.db
@@ -141,4 +170,4 @@ def audit(table: Table) -> None:
     assert sorted(index) == sorted(slot_key(t.slot, key) for key, t in found.items())
     for entry in index:
         slot, key = split_slot_key(entry)
-        assert slot <= found[key].deadline
+        assert slot <= slot_of(found[key].deadline)

@@ -4,6 +4,7 @@ So they are exact after any crash.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pe_nfq.lifetime import Kind
@@ -11,27 +12,32 @@ from pe_nfq.lifetime import Kind
 _KINDS: Final = len(Kind)
 #: One number for each `Kind`.
 _COUNTS: Final = struct.Struct(f"<{_KINDS}Q")
-_NONE: Final = (0,) * _KINDS
 _DEST: Final = struct.Struct(">I")
 #: Dest ids begin at 1; 0 keeps the totals.
 _TOTAL: Final = 0
 
 
 class Counts:
-    """The counts as one transaction sees them."""
+    """The counts as one transaction sees them; what was added is written by `flush`."""
 
     def __init__(self, txn: Any, db: Any) -> None:
         self._txn = txn
         self._db = db
+        self._known: dict[int, list[int]] = {}
+        self._changed: set[int] = set()
 
     def __call__(self, dest_id: int) -> int:
         """Live templates of a dest, expired ones that wait for the sweep included."""
         return sum(self.by_kind(dest_id))
 
-    def by_kind(self, dest_id: int) -> tuple[int, ...]:
+    def by_kind(self, dest_id: int) -> Sequence[int]:
         """The same, apart: indexed by `Kind`."""
-        value = self._txn.get(_DEST.pack(dest_id), db=self._db)
-        return _NONE if value is None else _COUNTS.unpack(value)
+        counts = self._known.get(dest_id)
+        if counts is None:
+            value = self._txn.get(_DEST.pack(dest_id), db=self._db)
+            counts = [0] * _KINDS if value is None else list(_COUNTS.unpack(value))
+            self._known[dest_id] = counts
+        return counts
 
     @property
     def total(self) -> int:
@@ -41,6 +47,12 @@ class Counts:
     def add(self, dest_id: int, kind: Kind, change: int) -> None:
         """Change a dest's count of a kind, and the totals with it."""
         for counted in (dest_id, _TOTAL):
-            counts = list(self.by_kind(counted))
-            counts[kind] += change
-            self._txn.put(_DEST.pack(counted), _COUNTS.pack(*counts), db=self._db)
+            self.by_kind(counted)
+            self._known[counted][kind] += change
+            self._changed.add(counted)
+
+    def flush(self) -> None:
+        """Write what was added."""
+        for counted in self._changed:
+            self._txn.put(_DEST.pack(counted), _COUNTS.pack(*self._known[counted]), db=self._db)
+        self._changed.clear()

@@ -30,12 +30,14 @@ _DIGEST: Final = b"\xff\xff"
 #: noticed by then. A dialog that has ended lives on for eight times as long.
 MAX_CACHED: Final = 8000
 
-# dest id, mark, generation, snapshot number, timeout (s), created, deadline, index slot (ms),
+# dest id, mark, generation, snapshot number, timeout (s), created, deadline (ms), index slot (s),
 # origin, kind, bytes of the engine's state
-_RECORD: Final = struct.Struct("<IIIIIQQQBBB")
+_RECORD: Final = struct.Struct("<IIIIIQQIBBB")
 _SERVICE: Final = struct.Struct(">I")
 _SIZE: Final = struct.Struct(">H")
-_SLOT: Final = struct.Struct(">Q")
+#: Whole seconds: entries of one slot come in any order, which fills pages to 69 %. One a
+#: millisecond is added at the end nearly always, and LMDB leaves half a page behind each split.
+_SLOT: Final = struct.Struct(">I")
 
 
 class Origin(enum.IntEnum):
@@ -57,7 +59,7 @@ class Template(NamedTuple):
 
     `generation` counts rewrites; `snapshot` is the number of the snapshot
     under which `dest_id` was chosen; `slot` is where the expiry index lists
-    this template (at or before its deadline). `kind`, `timeout` and `state`
+    this template (no later than `slot_of` its deadline). `kind`, `timeout` and `state`
     are its `Life`. `long_pe_data` is the beginning of a pe_data that the key
     holds as a digest only, to be shown; else empty.
     """
@@ -172,6 +174,11 @@ class Scope(NamedTuple):
         return self.any_client(pe_data) + self.client
 
 
+def shown_beside(pe_data: bytes) -> bytes:
+    """What a template keeps of a pe_data that its key holds as a digest only; else nothing."""
+    return pe_data[:MAX_SHOWN_PE_DATA] if len(pe_data) > MAX_PE_DATA else b""
+
+
 def service_key(service_id: int) -> bytes:
     """What the keys of a service's templates begin with, and its own in other databases."""
     return _SERVICE.pack(service_id)
@@ -191,6 +198,11 @@ def split_key(key: bytes) -> Key:
     )
 
 
+def slot_of(deadline: int) -> int:
+    """The slot (s) in which the sweep is to meet a template: the first that is not too early."""
+    return -(-deadline // 1000)
+
+
 def slot_key(slot: int, key: bytes) -> bytes:
     """A template's entry in the expiry index: sorted by time."""
     return _SLOT.pack(slot) + key
@@ -198,4 +210,4 @@ def slot_key(slot: int, key: bytes) -> bytes:
 
 def split_slot_key(entry: bytes) -> tuple[int, bytes]:
     """(slot, template key) of an index entry."""
-    return _SLOT.unpack_from(entry)[0], entry[8:]
+    return _SLOT.unpack_from(entry)[0], entry[_SLOT.size :]

@@ -6,6 +6,9 @@ whatever several workers believe, they settle one after the other under the
 newest snapshot: a worker that has not seen it is told `STALE` and loads it
 first. That is what keeps two workers from choosing two servers for one dialog.
 
+A transaction costs as much as a claim or two, so what a worker has to settle
+at once it settles in one.
+
 Follows `ip_vs_sched_persist` and `ip_vs_check_template` of the kernel, with
 the semantics of one-packet scheduling: every datagram re-arms the timer.
 """
@@ -25,6 +28,7 @@ from pe_nfq.templates.layout import (
     deadline,
     silent_until,
     slot_key,
+    slot_of,
 )
 from pe_nfq.templates.room import Room
 
@@ -51,7 +55,7 @@ class Settled(NamedTuple):
     """`template` is there for MATCHED, CREATED and MOVED; `old_dest` for MOVED.
 
     `epoch` is the one under which the template may be cached, 0: not at all.
-    `related` is which of `Rules.related` gave a new template its dest.
+    `related` is which of `Ask.related` gave a new template its dest.
     """
 
     outcome: Outcome
@@ -73,12 +77,10 @@ class Rules(NamedTuple):
     part. `choose_by_hash`: the same for the time after dialogs had to be
     placed without a record, equal to where those were placed.
     `claimed(counts, dest, state)`: the state after `dest` took it.
-    `life(old)`: a template's life after this datagram, None: of a new one.
-    `related`: what keys of dialogs begin with whose dest a new template is to
-    share, the first live one's; `dest(dest id)`: the dest itself.
-    `snapshot`: the number they stand for; `overflow` (s): how long a dialog
-    without a record may be silent; `max_templates` bounds the table;
-    `mark(dest id)`; `origin`: how `choose` comes to its dest.
+    `dest(dest id)`: the dest itself. `snapshot`: the number they stand for;
+    `overflow` (s): how long a dialog without a record may be silent;
+    `max_templates` bounds the table; `mark(dest id)`; `origin`: how `choose`
+    comes to its dest.
     """
 
     snapshot: int
@@ -88,11 +90,25 @@ class Rules(NamedTuple):
     choose: Choose
     choose_by_hash: Choose
     claimed: Callable[[Counts, RealServer, bytes], bytes]
-    life: Callable[[Life | None], Life]
     dest: Callable[[int], RealServer | None]
     mark: Callable[[int], int]
-    related: tuple[bytes, ...] = ()
     origin: Origin = Origin.SCHEDULED
+
+
+class Ask(NamedTuple):
+    """What a datagram asks of the table, met at `now` (ms), by the rules of its service.
+
+    `life(old)`: a template's life after it, None: of a new one. `related`:
+    what keys of dialogs begin with whose dest a new template is to share, the
+    first live one's. `long_pe_data`: as in `Template`.
+    """
+
+    key: bytes
+    now: int
+    rules: Rules
+    life: Callable[[Life | None], Life]
+    related: tuple[bytes, ...] = ()
+    long_pe_data: bytes = b""
 
 
 class _Chosen(NamedTuple):
@@ -105,26 +121,33 @@ class _Chosen(NamedTuple):
 
 
 class Settling:
-    """One write transaction, one key, one moment `now` (ms)."""
+    """One write transaction. `flush` writes what is kept until its end."""
 
     def __init__(self, txn: Any, db: Mapping[str, Any], cells: Any, room: Room) -> None:
         self._txn = txn
-        self._db = db
         self._cells = cells
         self._room = room
         self._counts = Counts(txn, db["counts"])
+        self._templates, self._expiry, self._services = (
+            db["templates"],
+            db["expiry"],
+            db["services"],
+        )
+        self._snapshot = int.from_bytes(txn.get(b"number", b"", db=db["meta"]))
+        self._states: dict[bytes, bytes] = {}
+        self._new_states: set[bytes] = set()
 
-    def settle(self, key: bytes, now: int, rules: Rules, long_pe_data: bytes) -> Settled:
-        """See the module. Raises what `rules` raise; the transaction is to be aborted then."""
-        number = self._txn.get(b"number", b"", db=self._db["meta"])
-        if int.from_bytes(number) != rules.snapshot:
+    def settle(self, ask: Ask) -> Settled:
+        """See the module. Raises what the rules of `ask` raise, and has written nothing then."""
+        key, now, rules = ask.key, ask.now, ask.rules
+        if self._snapshot != rules.snapshot:
             return Settled(Outcome.STALE)
-        record = self._txn.get(key, db=self._db["templates"])
+        record = self._txn.get(key, db=self._templates)
         old = None if record is None else Template.decode(record)
-        if old is not None and old.deadline > now and rules.keeps(old):
-            return self._match(key, now, old, rules)
         is_live = old is not None and old.deadline > now
-        related = None if is_live else self._related(key, now, rules)
+        if old is not None and is_live and rules.keeps(old):
+            return self._match(ask, old)
+        related = None if is_live or not ask.related else self._related(ask)
         limit = rules.max_templates
         if related is not None:
             limit += limit // _FOR_RELATED
@@ -133,82 +156,98 @@ class Settling:
             until = max(self._cells[OVERFLOW_UNTIL], silent_until(now, rules.overflow))
             self._cells[OVERFLOW_UNTIL] = until
             return Settled(Outcome.FULL)
-        chosen = related or self._choose(key, now, rules)
-        return self._claim(key, now, rules, old, chosen, long_pe_data)
+        return self._claim(ask, old, related or self._choose(ask), is_live=is_live)
 
-    def _match(self, key: bytes, now: int, old: Template, rules: Rules) -> Settled:
+    def flush(self) -> None:
+        """Write the counts and the states of services."""
+        self._counts.flush()
+        for service in self._new_states:
+            self._txn.put(service, self._states[service], db=self._services)
+
+    def _match(self, ask: Ask, old: Template) -> Settled:
         """Write what is new: the engine's view of the dialog, a deadline whose time has come."""
-        life = rules.life(old.life)
-        if life == old.life and now < old.refresh_at:
-            return Settled(Outcome.MATCHED, old, epoch=self._cells[EPOCH])
+        known = old.life
+        life = ask.life(known)
+        if life == known and ask.now < old.refresh_at:
+            return Settled(Outcome.MATCHED, old, 0, self._cells[EPOCH])
         if life.kind is not old.kind:
             self._counts.add(old.dest_id, old.kind, -1)
             self._counts.add(old.dest_id, life.kind, 1)
-        template = self._put(key, _with_life(old, life, now), old)
-        return Settled(Outcome.MATCHED, template, epoch=self._cells[EPOCH])
+        until = _until(ask.now, life, old.deadline)
+        template = Template(
+            *old[:4],  # dest, mark, generation, snapshot: who serves it
+            life.timeout,
+            old.created,
+            until,
+            min(old.slot, slot_of(until)),
+            old.origin,
+            life.kind,
+            life.state,
+            old.long_pe_data,
+        )
+        self._put(ask.key, template, old)
+        return Settled(Outcome.MATCHED, template, 0, self._cells[EPOCH])
 
-    def _claim(
-        self,
-        key: bytes,
-        now: int,
-        rules: Rules,
-        old: Template | None,
-        chosen: _Chosen,
-        long_pe_data: bytes,
-    ) -> Settled:
-        is_live = old is not None and old.deadline > now
-        dest = chosen.dest
+    def _claim(self, ask: Ask, old: Template | None, chosen: _Chosen, *, is_live: bool) -> Settled:
+        dest, rules = chosen.dest, ask.rules
         if dest is None:
             return Settled(Outcome.NO_DEST)
         # A dialog that moves is what it was; a plain template begins anew, as in the kernel.
         goes_on = old is not None and is_live and old.kind is not Kind.PLAIN
-        life = rules.life(old.life if old is not None and goes_on else None)
+        life = ask.life(old.life if old is not None and goes_on else None)
         if old is not None:
             self._counts.add(old.dest_id, old.kind, -1)
         self._counts.add(dest.id, life.kind, 1)
-        next_state = rules.claimed(self._counts, dest, chosen.state)
-        if next_state != self._state_of(key):
-            self._txn.put(key[:4], next_state, db=self._db["services"])
-        made = Template(
-            dest_id=dest.id,
-            mark=rules.mark(dest.id),
-            generation=0 if old is None else old.generation + 1,
-            snapshot=rules.snapshot,
-            timeout=0,
-            created=now,
-            deadline=0,
+        self._keep_state(ask.key, rules.claimed(self._counts, dest, chosen.state))
+        until = _until(ask.now, life, 0)
+        template = Template(
+            dest.id,
+            rules.mark(dest.id),
+            0 if old is None else old.generation + 1,
+            rules.snapshot,
+            life.timeout,
+            ask.now,
+            until,
             # An old record keeps its one entry in the index, and the sweep moves it on.
-            slot=0 if old is None else old.slot,
-            origin=chosen.origin,
-            long_pe_data=long_pe_data,
+            slot_of(until) if old is None else min(old.slot, slot_of(until)),
+            chosen.origin,
+            life.kind,
+            life.state,
+            ask.long_pe_data,
         )
-        template = self._put(key, _with_life(made, life, now), old)
+        self._put(ask.key, template, old)
         if old is None or not is_live:
-            return Settled(
-                Outcome.CREATED, template, epoch=self._cells[EPOCH], related=chosen.related
-            )
+            return Settled(Outcome.CREATED, template, 0, self._cells[EPOCH], chosen.related)
         self._cells[EPOCH] = self._txn.id()
         return Settled(Outcome.MOVED, template, old.dest_id, self._cells[EPOCH])
 
-    def _related(self, key: bytes, now: int, rules: Rules) -> _Chosen | None:
-        """The dest that a new template has to share, if any."""
-        for number, prefix in enumerate(rules.related):
-            dest = self._dest_of(prefix, now, rules)
-            if dest is not None:
-                return _Chosen(dest, self._state_of(key), Origin.RELATED, number)
-        return None
-
     def _state_of(self, key: bytes) -> bytes:
         """The service's, as its scheduler left it."""
-        state: bytes = self._txn.get(key[:4], b"", db=self._db["services"])
+        service = key[:4]
+        state = self._states.get(service)
+        if state is None:
+            state = self._states[service] = self._txn.get(service, b"", db=self._services)
         return state
 
-    def _choose(self, key: bytes, now: int, rules: Rules) -> _Chosen:
+    def _keep_state(self, key: bytes, state: bytes) -> None:
+        if state != self._state_of(key):
+            self._states[key[:4]] = state
+            self._new_states.add(key[:4])
+
+    def _choose(self, ask: Ask) -> _Chosen:
         """The scheduler's choice, or the hash's."""
-        state = self._state_of(key)
-        if now < self._cells[OVERFLOW_UNTIL]:
-            return _Chosen(*rules.choose_by_hash(key[4:], self._counts, state), Origin.HASH)
-        return _Chosen(*rules.choose(key[4:], self._counts, state), rules.origin)
+        rules, state = ask.rules, self._state_of(ask.key)
+        if ask.now < self._cells[OVERFLOW_UNTIL]:
+            return _Chosen(*rules.choose_by_hash(ask.key[4:], self._counts, state), Origin.HASH)
+        return _Chosen(*rules.choose(ask.key[4:], self._counts, state), rules.origin)
+
+    def _related(self, ask: Ask) -> _Chosen | None:
+        """The dest that a new template has to share, if any."""
+        for number, prefix in enumerate(ask.related):
+            dest = self._dest_of(prefix, ask.now, ask.rules)
+            if dest is not None:
+                return _Chosen(dest, self._state_of(ask.key), Origin.RELATED, number)
+        return None
 
     def _dest_of(self, prefix: bytes, now: int, rules: Rules) -> RealServer | None:
         """The dest of the youngest live template whose key begins so."""
@@ -216,7 +255,7 @@ class Settling:
         return rules.dest(max(found, key=_created).dest_id) if found else None
 
     def _beginning(self, prefix: bytes) -> Iterator[Template]:
-        cursor = self._txn.cursor(db=self._db["templates"])
+        cursor = self._txn.cursor(db=self._templates)
         there = cursor.set_range(prefix)
         for _ in range(MAX_RELATED):
             if not there or not cursor.key().startswith(prefix):
@@ -224,27 +263,24 @@ class Settling:
             yield Template.decode(cursor.value())
             there = cursor.next()
 
-    def _put(self, key: bytes, template: Template, old: Template | None) -> Template:
-        """Write a template; its entry in the index is never behind its deadline."""
-        if old is None or template.slot > template.deadline:
-            template = template._replace(slot=template.deadline)
-        self._txn.put(key, template.encode(), db=self._db["templates"])
-        if old is not None and old.slot != template.slot:
-            self._txn.delete(slot_key(old.slot, key), db=self._db["expiry"])
-        if old is None or old.slot != template.slot:
-            self._txn.put(slot_key(template.slot, key), b"", db=self._db["expiry"])
-        return template
+    def _put(self, key: bytes, template: Template, old: Template | None) -> None:
+        """Write a template and its one entry in the index."""
+        self._txn.put(key, template.encode(), db=self._templates)
+        if old is not None:
+            if old.slot == template.slot:
+                return
+            self._txn.delete(slot_key(old.slot, key), db=self._expiry)
+        self._txn.put(slot_key(template.slot, key), b"", db=self._expiry)
 
 
-def _with_life(template: Template, life: Life, now: int) -> Template:
-    """The template, met at `now`, with this life from now on.
+def _until(now: int, life: Life, before: int) -> int:
+    """The deadline of a template met at `now` with this life; `before`: the one it had, 0: none.
 
-    However short it is: what other workers have cached they may answer for a while, and
+    However short the life is: what other workers have cached they may answer for a while, and
     until then it must not end, nor may what they answered be silent for less than its time.
     """
-    others_know_by = min(template.deadline, now + MAX_CACHED + life.timeout * 1000)
-    until = max(deadline(now, life), others_know_by)
-    return template._replace(kind=life.kind, timeout=life.timeout, state=life.state, deadline=until)
+    others_know_by = min(before, now + MAX_CACHED + life.timeout * 1000)
+    return max(deadline(now, life), others_know_by)
 
 
 def _created(template: Template) -> int:

@@ -1,11 +1,12 @@
 """The connection-template table: one process's handle of it.
 
 `match` is a read of one record; `settle` is everything that writes on the
-packet's path, in ONE write transaction (`pe_nfq.templates.settle`).
+packet's path, what is due at once in ONE write transaction
+(`pe_nfq.templates.settle`).
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,7 +19,7 @@ from pe_nfq.templates import environment
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL, SNAPSHOT, Epoch
 from pe_nfq.templates.layout import Template, silent_until
 from pe_nfq.templates.room import Room
-from pe_nfq.templates.settle import Rules, Settled, Settling
+from pe_nfq.templates.settle import Ask, Settled, Settling
 
 # What `lock_cells` say of a writer: nothing, or since when it waits for the lock or holds it.
 IDLE: Final = 0
@@ -50,6 +51,9 @@ class Table:
         self._env = env.env
         self._db = env.db
         self._room = Room(env)
+        self._sharing = False
+        self._shared: Any = None
+        self._shared_epoch = 0
 
     @classmethod
     def attach(cls, state_dir: Path, lock_cells: Any = None) -> "Table":
@@ -73,21 +77,47 @@ class Table:
         except lmdb.Error as error:
             raise TableError(f"cannot read the template table: {error}") from None
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let every `match` inside share a read transaction, until something is announced."""
+        self._sharing = True
+        try:
+            yield
+        finally:
+            self._sharing = False
+            self._end_shared()
+
     def match(self, key: bytes, now: int) -> Match:
         """The live template of `key` at `now` (ms). Raises TableError."""
         epoch = self.cells[EPOCH]  # before the transaction: see pe_nfq.templates.epoch
         try:
-            # py-lmdb keeps the finished transaction and renews it here: no allocation.
-            with self._begin(write=False) as txn:
-                record = txn.get(key, db=self._db["templates"])
-                if txn.id() < epoch:
-                    epoch = 0
+            if self._sharing:
+                txn = self._shared_under(epoch)
+                record, number = txn.get(key, db=self._db["templates"]), txn.id()
+            else:
+                # py-lmdb keeps the finished transaction and renews it here: no allocation.
+                with self._begin(write=False) as txn:
+                    record, number = txn.get(key, db=self._db["templates"]), txn.id()
         except lmdb.Error as error:
             raise TableError(f"cannot read the template table: {error}") from None
+        if number < epoch:
+            epoch = 0
         if record is None:
             return Match(None, 0)
         template = Template.decode(record)
         return Match(template, epoch) if template.deadline > now else Match(None, 0)
+
+    def _shared_under(self, epoch: int) -> Any:
+        """The shared transaction, begun after `epoch` was read."""
+        if self._shared is None or epoch != self._shared_epoch:
+            self._end_shared()
+            self._shared, self._shared_epoch = self._begin(write=False), epoch
+        return self._shared
+
+    def _end_shared(self) -> None:
+        if self._shared is not None:
+            self._shared.abort()
+            self._shared = None
 
     def snapshot(self, known: int = 0) -> Snapshot | None:
         """The newest published snapshot; None when there is none or `known` is its number."""
@@ -129,15 +159,23 @@ class Table:
         """Tell all workers that what they cached is about to change; inside the transaction."""
         self.cells[EPOCH] = txn.id()
 
-    def settle(self, key: bytes, now: int, rules: Rules, long_pe_data: bytes = b"") -> Settled:
-        """Return, refresh, move or claim the template of `key` at `now` (ms).
+    def settle(self, asks: Sequence[Ask]) -> list[Settled | Exception]:
+        """Return, refresh, move or claim the template of each, in one transaction.
 
-        Raises TableError when the table cannot be written; nothing has
-        changed then.
+        An exception stands for what the rules raised, or TableError: the table
+        cannot be written. Nothing has changed by that one then; it keeps
+        nothing from the others.
         """
-        with self.write() as txn:
-            settling = Settling(txn, self._db, self.cells, self._room)
-            return settling.settle(key, now, rules, long_pe_data)
+        try:
+            with self.write() as txn:
+                settling = Settling(txn, self._db, self.cells, self._room)
+                settled: list[Settled | Exception] = [settling.settle(ask) for ask in asks]
+                settling.flush()
+            return settled
+        except Exception as error:  # a scheduler may be a third party's
+            if len(asks) == 1:
+                return [error]
+        return [self.settle([ask])[0] for ask in asks]
 
     def overflow(self, now: int, silence: int) -> None:
         """Note that a dialog was placed without a record: the hash rules while it may be silent."""

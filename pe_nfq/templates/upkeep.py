@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from pe_nfq.lifetime import Kind
 from pe_nfq.templates.counts import Counts
-from pe_nfq.templates.layout import Template, slot_key, split_slot_key
+from pe_nfq.templates.layout import Template, slot_key, slot_of, split_slot_key
 from pe_nfq.templates.table import Table
 
 #: Records a write transaction may handle: 1 to 2 ms, less than a datagram may wait.
@@ -29,25 +29,27 @@ class Swept(NamedTuple):
 def sweep(table: Table, now: int, limit: int = SWEEP_SLICE) -> Swept:
     """Delete templates whose deadline has passed at `now` (ms), at most `limit` of them.
 
-    The index lists a template once, at or before its deadline; one that was
-    refreshed since is listed again at its real deadline. Raises TableError.
+    The index lists a template once, in the second in which its deadline falls
+    or in one before; one that was refreshed since is listed again. Raises TableError.
     """
     expired: Counter[int] = Counter()
     with table.write() as txn:
         cursor = txn.cursor(db=table.environment.db["expiry"])
         entries: list[bytes] = []
         for entry in cursor.iternext(keys=True, values=False):
-            if split_slot_key(entry)[0] > now or len(entries) == limit:
+            if split_slot_key(entry)[0] * 1000 > now or len(entries) == limit:
                 break
             entries.append(bytes(entry))
+        counts = Counts(txn, table.environment.db["counts"])
         for entry in entries:
-            dest_id = _expire(table, txn, entry, now)
+            dest_id = _expire(table, txn, counts, entry, now)
             if dest_id is not None:
                 expired[dest_id] += 1
+        counts.flush()
     return Swept(expired, len(entries) == limit)
 
 
-def _expire(table: Table, txn: Any, entry: bytes, now: int) -> int | None:
+def _expire(table: Table, txn: Any, counts: Counts, entry: bytes, now: int) -> int | None:
     """Handle one due index entry; the dest id when its template ended."""
     db = table.environment.db
     slot, key = split_slot_key(entry)
@@ -57,12 +59,12 @@ def _expire(table: Table, txn: Any, entry: bytes, now: int) -> int | None:
     if template is None or template.slot != slot:
         return None
     if template.deadline > now:
-        moved = template._replace(slot=template.deadline)
+        moved = template._replace(slot=slot_of(template.deadline))
         txn.put(key, moved.encode(), db=db["templates"])
         txn.put(slot_key(moved.slot, key), b"", db=db["expiry"])
         return None
     txn.delete(key, db=db["templates"])
-    Counts(txn, db["counts"]).add(template.dest_id, template.kind, -1)
+    counts.add(template.dest_id, template.kind, -1)
     return template.dest_id
 
 
@@ -96,6 +98,7 @@ def _delete(table: Table, keys: list[bytes], dest_id: int) -> int:
         counts = Counts(txn, db["counts"])
         for kind, number in deleted.items():
             counts.add(dest_id, kind, -number)
+        counts.flush()
         table.announce(txn)
     return deleted.total()
 
@@ -128,7 +131,7 @@ def live_templates(table: Table, dest_id: int) -> int:
 def live_by_kind(table: Table, dest_id: int) -> tuple[int, ...]:
     """The same, indexed by `Kind`. Raises TableError."""
     with table.read() as txn:
-        return Counts(txn, table.environment.db["counts"]).by_kind(dest_id)
+        return tuple(Counts(txn, table.environment.db["counts"]).by_kind(dest_id))
 
 
 def forget_dead_readers(table: Table) -> int:

@@ -34,7 +34,7 @@ the datagram arrives, and the deadline is still not early.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -53,7 +53,7 @@ from pe_nfq.director import Director
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import Marks
 from pe_nfq.model import Decision, Method, RealServer, Reason, Snapshot, VirtualService
-from pe_nfq.templates import Ids, Settled, Table, layout, settle
+from pe_nfq.templates import Ask, Ids, Settled, Table, layout, settle
 from pe_nfq.templates.layout import CLOCK_SLACK, silent_until
 from pe_nfq.templates.publish import touch
 from pe_nfq.templates.table import Match
@@ -137,8 +137,8 @@ class SteppedTable(Table):
         self.at_step(self.is_locked())
         return match
 
-    def settle(self, *args: Any) -> Settled:
-        settled = super().settle(*args)
+    def settle(self, asks: Sequence[Ask]) -> list[Settled | Exception]:
+        settled = super().settle(asks)
         self.at_step(self.is_locked())
         return settled
 
@@ -268,7 +268,7 @@ class Agreement(RuleBasedStateMachine):
         return table
 
     def _start_worker(self, worker: int) -> None:
-        self.workers[worker] = Director(self._table(), lambda event, facts: None, lambda now: True)
+        self.workers[worker] = Director(self._table(), lambda event, facts: None, lambda now, work: work())
         with self._undisturbed():
             self.workers[worker].follow()
 

@@ -13,7 +13,7 @@ import pytest
 
 from pe_nfq.templates import Epoch, Outcome, Table, environment
 from pe_nfq.templates.upkeep import forget_dead_readers, sweep
-from tests.tables import audit, first_dest, publish_nothing, state_directory
+from tests.tables import audit, first_dest, publish_nothing, settle, state_directory
 
 WRITERS = 3
 KILLS = 60
@@ -23,7 +23,7 @@ LIMIT = 60.0
 WRITER = """
 import itertools, pathlib, random, sys
 from pe_nfq.templates import Table
-from tests.tables import first_dest
+from tests.tables import first_dest, settle
 
 table = Table.attach(pathlib.Path(sys.argv[1]))
 now = int(sys.argv[2])
@@ -33,7 +33,7 @@ for number in itertools.count():
     dest = random.randint(1, 4)
     timeout = random.randint(1, 4)
     table.match(key, now)
-    table.settle(key, now, first_dest(table, dest, timeout=timeout))
+    settle(table, key, now, first_dest(table, dest, timeout=timeout))
     now += random.randrange(20)
     if number % 100 == 0:
         print(".", end="", flush=True)
@@ -43,7 +43,7 @@ for number in itertools.count():
 CLAIMER = """
 import pathlib, random, sys
 from pe_nfq.templates import Table
-from tests.tables import first_dest
+from tests.tables import first_dest, settle
 
 table = Table.attach(pathlib.Path(sys.argv[1]))
 mine = int(sys.argv[2])
@@ -53,7 +53,7 @@ print(".", end="", flush=True)
 sys.stdin.readline()
 # Every dest is valid to everybody, and each process would choose another.
 rules = first_dest(table, mine, keeps=lambda template: True)
-found = {key: table.settle(key, 0, rules).template.dest_id for key in keys}
+found = {key: settle(table, key, 0, rules).template.dest_id for key in keys}
 print(" ".join(str(found[key]) for key in sorted(keys)))
 """
 
@@ -107,7 +107,7 @@ def test_the_table_survives_kills_of_busy_writers(table: Table, state_dir: Path)
             writers[victim] = start(WRITER, state_dir, kill)
             forget_dead_readers(table)
             # The robust lock is ours at once, whatever the dead held.
-            outcome = table.settle(b"0000alive", 0, first_dest(table)).outcome
+            outcome = settle(table, b"0000alive", 0, first_dest(table)).outcome
             assert outcome in (Outcome.MATCHED, Outcome.CREATED)
             assert time.monotonic() < until
     finally:
@@ -129,12 +129,15 @@ def test_a_writer_that_dies_inside_its_transaction_frees_the_lock(
     program = (
         "import pathlib, sys, time\n"
         "from pe_nfq.templates import Table\n"
+        "from pe_nfq.templates import Ask\n"
         "from pe_nfq.templates.settle import Settling\n"
         "from tests.tables import first_dest\n"
         "table = Table.attach(pathlib.Path(sys.argv[1]))\n"
         "with table.write() as txn:\n"
         "    settling = Settling(txn, table._db, table.cells, table._room)\n"
-        "    settling.settle(b'0000lost', 0, first_dest(table), b'')\n"
+        "    by = first_dest(table)\n"
+        "    settling.settle(Ask(b'0000lost', 0, by.rules, by.life))\n"
+        "    settling.flush()\n"
         "    print('.', end='', flush=True)\n"
         "    time.sleep(1000)\n"
     )
@@ -142,7 +145,7 @@ def test_a_writer_that_dies_inside_its_transaction_frees_the_lock(
     wait_until_busy(process)
     process.kill()
     process.communicate()
-    assert table.settle(b"0000next", 0, first_dest(table)).outcome is Outcome.CREATED
+    assert settle(table, b"0000next", 0, first_dest(table)).outcome is Outcome.CREATED
     assert table.match(b"0000lost", 0).template is None
     audit(table)
 

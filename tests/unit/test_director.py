@@ -57,7 +57,7 @@ class Worker:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.told: list[tuple[str, Mapping[str, Any]]] = []
-        self.director = Director(table, lambda *event: self.told.append(event), lambda now: True)
+        self.director = Director(table, lambda *event: self.told.append(event), lambda now, work: work())
         self.director.follow()
 
     def decide(self, packet: bytes, now: int = NOW) -> Decision:
@@ -623,7 +623,7 @@ def test_the_cache_holds_what_the_path_reads(
     worker = bench.worker()
     packets = [udp(sip(b"x")), udp(sip(b"x"), CLIENT6, VIP6)]
     marks = [worker.decide(packet).mark for packet in packets]
-    monkeypatch.setattr(worker.director, "_decide_slowly", None)
+    monkeypatch.setattr(worker.director, "_decide", None)
     assert [worker.decide(packet).mark for packet in packets] == marks
 
 

@@ -85,7 +85,13 @@ class Told:
         assert isinstance(datagram, Datagram)
         served = Served(service, engine, placement)
         self.message = Message(
-            served, packet, datagram, lambda *event: self.events.append(event), outbound=outbound
+            served,
+            packet,
+            datagram.at,
+            datagram.end,
+            lambda *event: self.events.append(event),
+            cut=datagram.cut,
+            outbound=outbound,
         )
 
 
@@ -118,7 +124,7 @@ def test_where_one_timer_serves_all_no_engine_is_asked() -> None:
     assert message.life(None) == Life(Kind.PLAIN, P)
     assert message.life(OLD) == OLD
     assert message.says_nothing_new(Life(Kind.PLAIN, 1))
-    assert message.related == ()
+    assert message.related() == ()
     assert engine.notes == []
 
 
@@ -191,7 +197,7 @@ def test_a_raising_engine_is_told_each_time() -> None:
     assert message.asks() is None
     assert message.life(OLD) == OLD
     assert message.life(None) == Life(Kind.PLAIN, P)
-    assert message.related == ()
+    assert message.related() == ()
     assert message.facts() == {}
     assert {name for name, _ in told.events} == {"engine-error"}
 
@@ -199,8 +205,8 @@ def test_a_raising_engine_is_told_each_time() -> None:
 def test_related_dialogs_are_few() -> None:
     """Each is looked up while the table is locked."""
     many = [Related(b"%d" % number, "x") for number in range(100)]
-    assert Told(Counting(many)).message.related == many[:4]
-    assert Told(Counting([(b"a", "x")])).message.related == ()
+    assert Told(Counting(many)).message.related() == many[:4]
+    assert Told(Counting([(b"a", "x")])).message.related() == ()
 
 
 @pytest.mark.parametrize(

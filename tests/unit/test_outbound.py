@@ -41,7 +41,7 @@ class Worker:
 
     def __init__(self, table: Table) -> None:
         self.told: list[tuple[str, Mapping[str, Any]]] = []
-        self.director = Director(table, lambda *event: self.told.append(event), lambda now: True)
+        self.director = Director(table, lambda *event: self.told.append(event), lambda now, work: work())
         self.director.follow()
         self.counts = self.director.counts
 
@@ -430,7 +430,7 @@ def test_the_cache_holds_what_the_path_reads(bench: Bench, monkeypatch: pytest.M
     bench.publish(1, 2)
     worker = bench.worker()
     first = worker.by(2, CALL)
-    monkeypatch.setattr(worker.director, "_decide_slowly", None)
+    monkeypatch.setattr(worker.director, "_decide", None)
     assert worker.by(2, CALL).mark == first.mark
 
 

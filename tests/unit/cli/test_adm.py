@@ -12,6 +12,7 @@ from pe_nfq import __version__, config
 from pe_nfq.cli import main
 from pe_nfq.cli.connections import PE_DATA_WIDTH
 from pe_nfq.control.protocol import Answer, decode_request, encode_answer, socket_path
+from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import Snapshot
 from pe_nfq.placement import Placement
 from pe_nfq.templates import (
@@ -23,6 +24,7 @@ from pe_nfq.templates import (
     environment,
     publish,
 )
+from tests.tables import Ruled, settle
 
 VIP = "203.0.113.10:5060"
 Capture = pytest.CaptureFixture[str]
@@ -124,8 +126,8 @@ def test_templates_are_read_from_the_table(tmp_path: Path, capsys: Capture) -> N
     assert snapshot is not None
     (service,) = snapshot.services
     scope = Scope.of(service.id, bytes((192, 0, 2, 1)), "sip")
-    rules = Placement(service, snapshot).rules
-    table.settle(scope.key(b"\x1b[2J" + b"x" * 200), boottime_ms(), rules)
+    by = Ruled(Placement(service, snapshot).rules, lambda old: Life(Kind.PLAIN, 60))
+    settle(table, scope.key(b"\x1b[2J" + b"x" * 200), boottime_ms(), by)
     table.close()
 
     assert adm("-Lcn", state_dir=tmp_path) == 0

@@ -30,6 +30,7 @@ from pe_nfq.templates import (
     publish,
 )
 from pe_nfq.templates.upkeep import READ_SLICE
+from tests.tables import Ruled, settle
 
 VIP, V6 = "203.0.113.10:5060", "[2001:db8::10]:5060"
 CLIENT = bytes((192, 0, 2, 1))
@@ -196,11 +197,11 @@ def claim(table: Table, count: int, kind: Kind = Kind.PLAIN) -> None:
     snapshot = table.snapshot()
     assert snapshot is not None
     service = snapshot.services[0]
-    rules = Placement(service, snapshot).rules._replace(life=lambda old: Life(kind, 60))
+    rules = Ruled(Placement(service, snapshot).rules, lambda old: Life(kind, 60))
     scope = Scope.of(service.id, bytes.fromhex("20010db8" + "00" * 12), "sip")
     for number in range(count):
         key = scope.key(b"%b-%d" % (b"call" if kind is Kind.PLAIN else b"%d" % kind, number))
-        table.settle(key, boottime_ms(), rules)
+        settle(table, key, boottime_ms(), rules)
 
 
 def listed(state_dir: Path, *options: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from pe_nfq.errors import TableError
 from pe_nfq.templates import Epoch, Table, environment
-from tests.tables import all_templates, first_dest, publish_nothing
+from tests.tables import all_templates, first_dest, publish_nothing, settle
 
 MIB = 1 << 20
 
@@ -19,7 +19,7 @@ def fill(state_dir: Path, key: bytes = b"0000kept") -> None:
     env, _ = environment.create(state_dir, 10)
     table = Table(env, Epoch(env.directory))
     publish_nothing(table)
-    table.settle(key, 0, first_dest(table))
+    settle(table, key, 0, first_dest(table))
     table.close()
 
 
@@ -140,7 +140,7 @@ def test_a_reader_may_attach_read_only(state_dir: Path) -> None:
     table = Table(env, Epoch(env.directory))
     assert list(all_templates(table)) == [b"0000kept"]
     with pytest.raises(TableError, match="cannot write"):
-        table.settle(b"0000new", 0, first_dest(table))
+        settle(table, b"0000new", 0, first_dest(table))
     table.close()
 
 
@@ -166,7 +166,7 @@ def test_two_processes_share_a_table(state_dir: Path) -> None:
         "from pe_nfq.templates.publish import touch\n"
         "from tests.tables import first_dest\n"
         "table = Table.attach(pathlib.Path(sys.argv[1]))\n"
-        "print(table.settle(b'0000theirs', 0, first_dest(table, 7)).outcome.value)\n"
+        "print(settle(table, b'0000theirs', 0, first_dest(table, 7)).outcome.value)\n"
         "touch(table)\n"
     )
     done = subprocess.run(

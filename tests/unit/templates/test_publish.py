@@ -12,7 +12,7 @@ from pe_nfq.templates.epoch import EPOCH, SNAPSHOT
 from pe_nfq.templates.layout import service_key, silent_until
 from pe_nfq.templates.publish import reserve, touch
 from pe_nfq.templates.upkeep import purge
-from tests.tables import by_number, first_dest, publish_services, services
+from tests.tables import by_number, first_dest, publish_services, services, settle
 
 #: The package re-exports the function of this name, so the module is found here only.
 MODULE = sys.modules["pe_nfq.templates.publish"]
@@ -91,7 +91,7 @@ def test_a_number_that_a_template_holds_is_kept(
     """However long ago its dest was removed: the sweep may be late."""
     monkeypatch.setattr(MODULE, "_IDS", range(1, 4))
     held = publish(table, 1, 2)["192.0.2.2:5060"]
-    table.settle(b"0000held", 0, first_dest(table, held))
+    settle(table, b"0000held", 0, first_dest(table, held))
     publish(table, 1)
     publish(table, 1, now=10 * REST)
     with pytest.raises(TableError):

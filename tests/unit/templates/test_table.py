@@ -23,6 +23,7 @@ from tests.tables import (
     first_dest,
     open_table,
     publish_nothing,
+    settle,
 )
 
 KEY = b"\x00\x00\x00\x01key"
@@ -39,7 +40,7 @@ def test_an_unknown_key_has_no_template(table: Table) -> None:
 
 def test_the_first_datagram_creates(table: Table) -> None:
     """The record is complete, and every reader finds it until its deadline."""
-    settled = table.settle(KEY, 0, first_dest(table, 3))
+    settled = settle(table, KEY, 0, first_dest(table, 3))
     template = settled.template
     assert settled.outcome is Outcome.CREATED
     assert template is not None
@@ -50,7 +51,7 @@ def test_the_first_datagram_creates(table: Table) -> None:
 
 
 def test_a_long_pe_data_is_kept_for_showing(table: Table) -> None:
-    table.settle(KEY, 0, first_dest(table), b"x" * 300)
+    settle(table, KEY, 0, first_dest(table), b"x" * 300)
     template = table.match(KEY, 0).template
     assert template is not None
     assert template.long_pe_data == b"x" * 300
@@ -58,10 +59,10 @@ def test_a_long_pe_data_is_kept_for_showing(table: Table) -> None:
 
 def test_a_datagram_that_is_not_due_writes_nothing(table: Table) -> None:
     """The transaction leaves no trace, so a busy dialog costs one write in a granularity."""
-    created = table.settle(KEY, 0, first_dest(table)).template
+    created = settle(table, KEY, 0, first_dest(table)).template
     with table.read() as txn:
         before = txn.id()
-    settled = table.settle(KEY, DUE - 1, first_dest(table))
+    settled = settle(table, KEY, DUE - 1, first_dest(table))
     assert settled[:3] == (Outcome.MATCHED, created, 0)
     with table.read() as txn:
         assert txn.id() == before
@@ -69,8 +70,8 @@ def test_a_datagram_that_is_not_due_writes_nothing(table: Table) -> None:
 
 def test_a_datagram_that_is_due_refreshes(table: Table) -> None:
     """The deadline moves on; who took the dialog, and since when, does not."""
-    created = table.settle(KEY, 0, first_dest(table)).template
-    settled = table.settle(KEY, DUE, first_dest(table))
+    created = settle(table, KEY, 0, first_dest(table)).template
+    settled = settle(table, KEY, DUE, first_dest(table))
     assert created is not None
     assert settled.outcome is Outcome.MATCHED
     assert settled.template == created._replace(deadline=silent_until(DUE, P))
@@ -80,16 +81,16 @@ def test_a_datagram_that_is_due_refreshes(table: Table) -> None:
 
 def test_a_refresh_keeps_the_timeout_of_the_template(table: Table) -> None:
     """An edited service timeout is for new templates (kernel: the same)."""
-    table.settle(KEY, 0, first_dest(table))
-    settled = table.settle(KEY, DUE, first_dest(table, timeout=600))
+    settle(table, KEY, 0, first_dest(table))
+    settled = settle(table, KEY, DUE, first_dest(table, timeout=600))
     assert settled.template is not None
     assert settled.template.timeout == P
 
 
 def test_an_invalid_dest_moves_the_template(table: Table) -> None:
     """It keeps its key, counts a generation, and its old dest is told."""
-    table.settle(KEY, 0, first_dest(table, 1))
-    settled = table.settle(KEY, 5, first_dest(table, 2))
+    settle(table, KEY, 0, first_dest(table, 1))
+    settled = settle(table, KEY, 5, first_dest(table, 2))
     template = settled.template
     assert settled.outcome is Outcome.MOVED
     assert settled.old_dest == 1
@@ -100,7 +101,7 @@ def test_an_invalid_dest_moves_the_template(table: Table) -> None:
 
 def test_a_move_is_announced_before_it_is_committed(table: Table) -> None:
     """While the mover is stopped before its commit, a reader may serve but not cache."""
-    table.settle(KEY, 0, first_dest(table, 1))
+    settle(table, KEY, 0, first_dest(table, 1))
     assert table.match(KEY, 1).epoch == table.cells[EPOCH]
     seen: list[tuple[int | None, int]] = []
 
@@ -120,7 +121,7 @@ def test_a_move_is_announced_before_it_is_committed(table: Table) -> None:
             return table.epoch.cells[index]
 
     table.cells = Cells()  # type: ignore[assignment] # quacks like the page
-    settled = table.settle(KEY, 5, first_dest(table, 2, mark=mark))
+    settled = settle(table, KEY, 5, first_dest(table, 2, mark=mark))
     assert settled.outcome is Outcome.MOVED
     assert seen == [(1, 0)]
     after = table.match(KEY, 5)
@@ -130,19 +131,19 @@ def test_a_move_is_announced_before_it_is_committed(table: Table) -> None:
 
 def test_an_announced_move_that_never_came_stops_caching_only_for_a_while(table: Table) -> None:
     """A mover killed between announcement and commit: answers serve once, until the next write."""
-    table.settle(KEY, 0, first_dest(table, 1))
+    settle(table, KEY, 0, first_dest(table, 1))
     with table.read() as txn:
         table.cells[EPOCH] = txn.id() + 1
     assert table.match(KEY, 1).epoch == 0
-    table.settle(KEY + b"2", 0, first_dest(table, 1))
+    settle(table, KEY + b"2", 0, first_dest(table, 1))
     assert table.match(KEY, 1).epoch == table.cells[EPOCH]
 
 
 def test_an_expired_template_is_claimed_anew(table: Table) -> None:
     """Even before the sweep has met it; it is no move, and the old index entry serves on."""
-    table.settle(KEY, 0, first_dest(table, 1))
+    settle(table, KEY, 0, first_dest(table, 1))
     epoch = table.cells[EPOCH]
-    settled = table.settle(KEY, END, first_dest(table, 2))
+    settled = settle(table, KEY, END, first_dest(table, 2))
     assert settled.outcome is Outcome.CREATED
     assert settled.template is not None
     assert settled.template.dest_id == 2
@@ -152,8 +153,8 @@ def test_an_expired_template_is_claimed_anew(table: Table) -> None:
 
 def test_a_shorter_timeout_lists_a_moved_template_earlier(table: Table) -> None:
     """Else the sweep would meet it only at the old deadline, and it would be counted till then."""
-    table.settle(KEY, 0, first_dest(table, 1, timeout=3600))
-    table.settle(KEY, 5, first_dest(table, 2, timeout=1))
+    settle(table, KEY, 0, first_dest(table, 1, timeout=3600))
+    settle(table, KEY, 5, first_dest(table, 2, timeout=1))
     audit(table)
     assert sweep(table, silent_until(5, 1)).expired == {2: 1}
     audit(table)
@@ -162,18 +163,18 @@ def test_a_shorter_timeout_lists_a_moved_template_earlier(table: Table) -> None:
 def test_a_worker_with_another_snapshot_is_stale(table: Table) -> None:
     """Older or newer: it may not write, not even refresh."""
     rules = first_dest(table)
-    table.settle(KEY, 0, rules)
+    settle(table, KEY, 0, rules)
     before = all_templates(table)
     publish_nothing(table)
-    assert table.settle(KEY, DUE, rules).outcome is Outcome.STALE
-    assert table.settle(b"0000new", DUE, rules).outcome is Outcome.STALE
+    assert settle(table, KEY, DUE, rules).outcome is Outcome.STALE
+    assert settle(table, b"0000new", DUE, rules).outcome is Outcome.STALE
     assert all_templates(table) == before
 
 
 def test_without_a_dest_nothing_changes(table: Table) -> None:
     """No dest is eligible: neither record nor count nor the service's state changes."""
     nobody = first_dest(table, choose=lambda key, counts, state: (None, b"changed"))
-    assert table.settle(KEY, 0, nobody).outcome is Outcome.NO_DEST
+    assert settle(table, KEY, 0, nobody).outcome is Outcome.NO_DEST
     assert all_templates(table) == {}
     audit(table)
 
@@ -188,7 +189,7 @@ def test_the_scheduler_sees_counts_key_and_state(table: Table) -> None:
 
     rules = first_dest(table, choose=choose)
     for number in range(3):
-        table.settle(KEY + b"%d" % number, 0, rules)
+        settle(table, KEY + b"%d" % number, 0, rules)
     assert seen == [(b"key0", 0, b""), (b"key1", 1, b"."), (b"key2", 2, b"..")]
 
 
@@ -202,33 +203,33 @@ def test_services_have_states_of_their_own(table: Table) -> None:
 
     rules = first_dest(table, choose=choose)
     for key in (b"aaaa1", b"bbbb1", b"aaaa2", b"bbbb2"):
-        table.settle(key, 0, rules)
+        settle(table, key, 0, rules)
     assert seen == [b"", b"", b"1", b"2"]
 
 
 def test_a_full_table_takes_no_more(table: Table) -> None:
     """At the limit and not before; live dialogs are matched, refreshed and moved as ever."""
     rules = first_dest(table, 1, max_templates=3)
-    outcomes = [table.settle(KEY + b"%d" % n, 0, rules).outcome for n in range(4)]
+    outcomes = [settle(table, KEY + b"%d" % n, 0, rules).outcome for n in range(4)]
     assert outcomes == [Outcome.CREATED] * 3 + [Outcome.FULL]
-    assert table.settle(KEY + b"0", DUE, rules).outcome is Outcome.MATCHED
+    assert settle(table, KEY + b"0", DUE, rules).outcome is Outcome.MATCHED
     moving = first_dest(table, 2, max_templates=3)
-    assert table.settle(KEY + b"0", DUE, moving).outcome is Outcome.MOVED
-    expired = table.settle(KEY + b"1", END, rules)
+    assert settle(table, KEY + b"0", DUE, moving).outcome is Outcome.MOVED
+    expired = settle(table, KEY + b"1", END, rules)
     assert expired.outcome is Outcome.CREATED
     audit(table)
 
 
 def test_after_an_overflow_the_hash_places_for_one_timeout(table: Table) -> None:
     """Who was placed without a record comes back within it and must get the same dest."""
-    by_hash = first_dest(table, 9).choose
+    by_hash = first_dest(table, 9).rules.choose
     rules = first_dest(table, 1, max_templates=1, choose_by_hash=by_hash)
-    table.settle(KEY, 0, rules)
-    assert table.settle(KEY + b"2", 100, rules).outcome is Outcome.FULL
+    settle(table, KEY, 0, rules)
+    assert settle(table, KEY + b"2", 100, rules).outcome is Outcome.FULL
     assert table.overflow_until == silent_until(100, P)
-    roomy = rules._replace(max_templates=10)
-    placed = table.settle(KEY + b"2", silent_until(100, P) - 1, roomy).template
-    later = table.settle(KEY + b"3", silent_until(100, P), roomy).template
+    roomy = rules.but(max_templates=10)
+    placed = settle(table, KEY + b"2", silent_until(100, P) - 1, roomy).template
+    later = settle(table, KEY + b"3", silent_until(100, P), roomy).template
     assert placed is not None
     assert later is not None
     assert (placed.dest_id, later.dest_id) == (9, 1)
@@ -237,8 +238,8 @@ def test_after_an_overflow_the_hash_places_for_one_timeout(table: Table) -> None
 def test_a_shorter_timeout_does_not_end_the_overflow_of_a_longer(table: Table) -> None:
     """Services share the table; the cell only grows."""
     full = first_dest(table, max_templates=0, overflow=600)
-    table.settle(KEY, 0, full)
-    table.settle(KEY, 0, full._replace(overflow=1))
+    settle(table, KEY, 0, full)
+    settle(table, KEY, 0, full.but(overflow=1))
     table.overflow(0, 1)
     assert table.cells[OVERFLOW_UNTIL] == silent_until(0, 600)
 
@@ -250,19 +251,19 @@ def test_the_map_is_never_filled(monkeypatch: pytest.MonkeyPatch) -> None:
         publish_nothing(table)
         rules = first_dest(table, max_templates=10**6)
         keys = [b"0000" + bytes(200) + b"%06d" % n for n in range(5000)]
-        outcomes = [table.settle(key, 0, rules).outcome for key in keys]
+        outcomes = [settle(table, key, 0, rules).outcome for key in keys]
         taken = outcomes.index(Outcome.FULL)
         assert set(outcomes[:taken]) == {Outcome.CREATED}
         assert set(outcomes[taken:]) == {Outcome.FULL}
         info = table.environment.env.info()
         assert 0.5 < (info["last_pgno"] + 1) * 4096 / info["map_size"] < 0.95
         for key in keys[:taken]:
-            assert table.settle(key, DUE, rules).outcome is Outcome.MATCHED
+            assert settle(table, key, DUE, rules).outcome is Outcome.MATCHED
         audit(table)
         while sweep(table, 10**9).more:
             pass
         audit(table)
-        recovered = [table.settle(key, 10**9, rules).outcome for key in keys[:512]]
+        recovered = [settle(table, key, 10**9, rules).outcome for key in keys[:512]]
         assert Outcome.CREATED in recovered
 
 
@@ -275,7 +276,7 @@ def test_a_failed_write_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
         rules = first_dest(table, max_templates=10**6)
         keys = iter(b"0000" + bytes(200) + b"%06d" % number for number in range(5000))
         with pytest.raises(TableError, match=r"^cannot write the template table: .*MAP_FULL"):
-            deque((table.settle(key, 0, rules) for key in keys), maxlen=0)
+            deque((settle(table, key, 0, rules) for key in keys), maxlen=0)
         failed = 5000 - len(list(keys)) - 1
         assert failed > 100
         assert len(all_templates(table)) == failed
@@ -289,12 +290,12 @@ def test_a_raising_scheduler_changes_nothing(table: Table) -> None:
     def choose(key: bytes, counts: Any, state: bytes) -> Any:
         raise OSError(errno.EIO, "third party")
 
-    table.settle(KEY, 0, first_dest(table, 1))
+    settle(table, KEY, 0, first_dest(table, 1))
     before = all_templates(table)
     with pytest.raises(OSError, match="third party"):
-        table.settle(KEY, 5, first_dest(table, 2, choose=choose))
+        settle(table, KEY, 5, first_dest(table, 2, choose=choose))
     assert all_templates(table) == before
-    assert table.settle(KEY, 5, first_dest(table, 2)).outcome is Outcome.MOVED
+    assert settle(table, KEY, 5, first_dest(table, 2)).outcome is Outcome.MOVED
     audit(table)
 
 
@@ -329,12 +330,12 @@ def test_cells_survive_a_second_opening(table: Table) -> None:
 GROW = """
 import pathlib, sys
 from pe_nfq.templates import Epoch, Table, environment
-from tests.tables import first_dest
+from tests.tables import first_dest, settle
 env, _ = environment.create(pathlib.Path(sys.argv[1]), 1)
 table = Table(env, Epoch(env.directory))
 rules = first_dest(table, max_templates=10**6)
 for number in range(2000):
-    table.settle(b"0000" + bytes(200) + b"%06d" % number, 0, rules)
+    settle(table, b"0000" + bytes(200) + b"%06d" % number, 0, rules)
 """
 
 
@@ -347,10 +348,10 @@ def test_a_grown_map_is_followed(
     env, _ = environment.create(state_dir, 1)
     table = Table(env, Epoch(env.directory))
     publish_nothing(table)
-    table.settle(KEY, 0, first_dest(table))
+    settle(table, KEY, 0, first_dest(table))
     subprocess.run([sys.executable, "-c", GROW, str(state_dir)], check=True)
     works = {
-        "settle": lambda: table.settle(KEY, DUE, first_dest(table)).outcome is Outcome.MATCHED,
+        "settle": lambda: settle(table, KEY, DUE, first_dest(table)).outcome is Outcome.MATCHED,
         "match": lambda: table.match(KEY, 0).template is not None,
         "list": lambda: len(all_templates(table)) == 2001,
     }

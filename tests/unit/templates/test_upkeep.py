@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from pe_nfq.templates import Outcome, Table, upkeep
 from pe_nfq.templates.epoch import EPOCH
-from pe_nfq.templates.layout import silent_until, slot_key
+from pe_nfq.templates.layout import silent_until, slot_key, slot_of
 from pe_nfq.templates.upkeep import live_templates, purge, sweep, templates
-from tests.tables import all_templates, audit, first_dest, open_table, publish_nothing
+from tests.tables import all_templates, audit, first_dest, open_table, publish_nothing, settle
 
 P = 60
 END = silent_until(0, P)
@@ -17,7 +17,7 @@ END = silent_until(0, P)
 
 def claim(table: Table, count: int, dest: int = 1, now: int = 0, name: bytes = b"key") -> None:
     for number in range(count):
-        table.settle(b"0000%s%04d" % (name, number), now, first_dest(table, dest))
+        settle(table, b"0000%s%04d" % (name, number), now, first_dest(table, dest))
 
 
 def test_nothing_is_swept_before_its_deadline(table: Table) -> None:
@@ -36,6 +36,14 @@ def test_expired_templates_are_deleted_and_counted(table: Table) -> None:
     audit(table)
 
 
+def test_a_deadline_within_a_second_is_met_in_the_next(table: Table) -> None:
+    """The index knows seconds: a template is swept at the end of its last one, not before."""
+    claim(table, 1, now=300)
+    assert sweep(table, END + 300) == (Counter(), False)
+    assert sweep(table, END + 1000) == (Counter({1: 1}), False)
+    audit(table)
+
+
 def test_a_sweep_goes_in_slices(table: Table) -> None:
     """At most `limit` in a transaction; `more` says that others are due."""
     claim(table, 5)
@@ -47,10 +55,10 @@ def test_a_sweep_goes_in_slices(table: Table) -> None:
 def test_a_refreshed_template_is_listed_again(table: Table) -> None:
     """The sweep meets it at its first deadline, and again at its real one."""
     claim(table, 1)
-    table.settle(b"0000key0000", 5000, first_dest(table))
+    settle(table, b"0000key0000", 5000, first_dest(table))
     assert sweep(table, END) == (Counter(), False)
     audit(table)
-    assert [t.slot for t in all_templates(table).values()] == [silent_until(5000, P)]
+    assert [t.slot for t in all_templates(table).values()] == [slot_of(silent_until(5000, P))]
     assert sweep(table, silent_until(5000, P) - 1).expired == {}
     assert sweep(table, silent_until(5000, P)).expired == {1: 1}
     audit(table)
@@ -59,12 +67,12 @@ def test_a_refreshed_template_is_listed_again(table: Table) -> None:
 def test_an_index_entry_without_a_template_is_discarded(table: Table) -> None:
     """A dead entry cannot hurt: one of a key that is gone, or that is listed elsewhere."""
     claim(table, 1)
-    table.settle(b"0000key0000", 5000, first_dest(table))
+    settle(table, b"0000key0000", 5000, first_dest(table))
     with table.write() as txn:
         expiry = table.environment.db["expiry"]
         txn.put(slot_key(3, b"0000gone"), b"", db=expiry)
         txn.put(slot_key(4, b"0000key0000"), b"", db=expiry)
-    assert sweep(table, 10) == (Counter(), False)
+    assert sweep(table, 5000) == (Counter(), False)
     assert len(all_templates(table)) == 1
     audit(table)
 
@@ -91,7 +99,7 @@ def test_a_template_that_moved_meanwhile_is_not_purged(table: Table) -> None:
     """The purge looks again inside its transaction."""
     claim(table, 2)
     keys = sorted(all_templates(table))
-    table.settle(keys[0], 0, first_dest(table, 2))
+    settle(table, keys[0], 0, first_dest(table, 2))
     assert upkeep._delete(table, [*keys, b"0000gone"], 1) == 1
     assert list(all_templates(table)) == [keys[0]]
     audit(table)
@@ -124,7 +132,7 @@ def test_a_listing_while_claims_go_on_does_not_grow_the_file(table: Table) -> No
                 after = page[-1][0] if page else None
             # Moves from dest to dest: each rewrites pages of three databases.
             key = b"0000key%04d" % (number * 7 % 2000)
-            table.settle(key, number, first_dest(table, 1 + number % 3))
+            settle(table, key, number, first_dest(table, 1 + number % 3))
         return path.stat().st_size
 
     quiet = churn(listing=False)
@@ -152,7 +160,7 @@ def test_counts_and_index_are_exact_after_any_history(
         now = 0
         for verb, a, b, c in history:
             if verb == "datagram":
-                settled = table.settle(b"0000%d" % a, now, first_dest(table, b, timeout=c))
+                settled = settle(table, b"0000%d" % a, now, first_dest(table, b, timeout=c))
                 assert settled.outcome in (Outcome.CREATED, Outcome.MOVED, Outcome.MATCHED)
             elif verb == "sweep":
                 sweep(table, now, limit=a)
