@@ -18,6 +18,8 @@ from pe_nfq.schedulers.spread import deterministic_choice
 from pe_nfq.templates import Origin, Rules, Template
 
 _LENGTH: Final = struct.Struct("<H")
+#: What nearly all states begin with: nobody is overloaded.
+_NOBODY: Final = _LENGTH.pack(0)
 
 
 class Placement:
@@ -105,10 +107,12 @@ class Placement:
         self, client: Endpoint, vip: Endpoint, key: bytes, load: Load, state: bytes
     ) -> tuple[RealServer | None, bytes]:
         overloaded, inner = _split(state)
-        overloaded = {id_ for id_ in overloaded if self._stays_overloaded(id_, load)}
+        eligible = _has_weight
+        if overloaded:
+            overloaded = {id_ for id_ in overloaded if self._stays_overloaded(id_, load)}
 
-        def eligible(dest: RealServer) -> bool:
-            return dest.weight > 0 and dest.id not in overloaded
+            def eligible(dest: RealServer) -> bool:
+                return dest.weight > 0 and dest.id not in overloaded
 
         dest, inner = self._scheduler.choose(
             self._service.dests, Dialog(key, client, vip), self._flags, load, eligible, inner
@@ -174,13 +178,15 @@ def _has_weight(dest: RealServer) -> bool:
 
 
 def _split(state: bytes) -> tuple[set[int], bytes]:
-    if len(state) < _LENGTH.size:
-        return set(), b""
+    if state.startswith(_NOBODY) or len(state) < _LENGTH.size:
+        return set(), state[_LENGTH.size :]
     (count,) = _LENGTH.unpack_from(state)
     end = _LENGTH.size + 4 * count
     return set(struct.unpack_from(f"<{count}I", state, _LENGTH.size)), state[end:]
 
 
 def _join(overloaded: set[int], inner: bytes) -> bytes:
+    if not overloaded:
+        return _NOBODY + inner
     ids = sorted(overloaded)
     return _LENGTH.pack(len(ids)) + struct.pack(f"<{len(ids)}I", *ids) + inner
