@@ -1,116 +1,120 @@
-"""The command: rounds over the rows, medians, and the worker against the C program."""
+"""The command: sections one after the other, a table, JSON and a chart."""
 
 import argparse
 import json
-import os
-import statistics
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
 
-from pe_nfq.nfqueue import COPY_RANGE
-from tests.bench import datagrams, rig
-from tests.bench.rig import Rig, Sample
+from tests.bench import machine, table
+from tests.bench.eta import Eta
+from tests.bench.results import Plan, Results
+from tests.bench.sections import SECTIONS, Section
 from tests.lab import requirements
-from tests.lab.arguments import positive
-from tests.lab.network import Lab
 
-_C, _WORKER = "C null verdict", "pe-nfq worker"
-
-Samples = dict[str, list[Sample]]
-#: median, lowest, highest
-Spread = tuple[float, float, float]
-Summary = dict[str, dict[str, Spread]]
+#: Medians of five pairs, of runs long enough for thousands of batches: all under twenty minutes.
+_FULL: Final = Plan(rounds=5, seconds=2.0, quick=False)
+#: A look: all under two minutes.
+_QUICK: Final = Plan(rounds=1, seconds=0.5, quick=True)
+_STDOUT: Final = "-"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure and print; 1 when a run could not be measured."""
+    """Measure and print; 1 when a section could not be measured, which is noted then."""
+    words = sys.argv[1:] if words is None else words
     args = _parser().parse_args(words)
     if reason := requirements.missing():
         print(f"bench: {reason}", file=sys.stderr)
         return 2
+    facts, results = machine.describe(words), Results()
+    chosen = [SECTIONS[name] for name in SECTIONS if name in (args.section or SECTIONS)]
     try:
-        samples = _measure(args)
-    except (RuntimeError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
+        status = _measure(chosen, _plan(args), results, lambda: _write(args, facts, results))
     except KeyboardInterrupt:
-        return 130
-    summary = summarise(samples)
-    conditions = {
-        "cpus": len(os.sched_getaffinity(0)),
-        "rounds": args.rounds,
-        "seconds": args.seconds,
-        "dialogs": args.dialogs,
-        "sizes": [datagrams.WITHOUT_SDP, datagrams.WITH_SDP],
-        "copy_range": COPY_RANGE,
-    }
-    print(json.dumps({**conditions, **summary}) if args.json else _report(conditions, summary))
-    return 0
+        results.note("interrupted: what was not measured by then is missing")
+        status = 130
+    _write(args, facts, results)
+    found = results.as_json(facts)
+    print(json.dumps(found, indent=1) if args.json == _STDOUT else table.text(found))
+    return status
 
 
-def _measure(args: argparse.Namespace) -> Samples:
-    """All rounds. The order turns round every time: what drifts hits both sides of a pair."""
-    samples: Samples = {name: [] for name in args.row or rig.ROWS}
-    with Lab(servers=1, family=6 if args.ipv6 else 4, vip="routed") as lab, rig.listen(lab):
-        bench = Rig(lab, datagrams.encode(datagrams.dialogs(args.dialogs)))
-        for number in range(args.rounds):
-            for name in sorted(samples, key=list(rig.ROWS).index, reverse=bool(number % 2)):
-                print(f"bench: round {number + 1}/{args.rounds}: {name}", file=sys.stderr)
-                with rig.ROWS[name](bench) as worker:
-                    samples[name].append(bench.measure(worker, args.seconds))
-    return samples
+def _measure(chosen: Sequence[Section], plan: Plan, results: Results, save: Any) -> int:
+    status = 0
+    eta = Eta([section.quick if plan.quick else section.full for section in chosen])
+    for section in chosen:
+
+        def progress(text: str, name: str = section.name) -> None:
+            left = eta.left(time.monotonic())
+            print(f"bench: {name}: {text} (about {left:.0f} s left)", file=sys.stderr)
+
+        eta.begin(time.monotonic())
+        progress("begins")
+        try:
+            section.load()(plan, results, progress)
+        except (RuntimeError, OSError, ImportError) as error:
+            print(f"bench: {section.name}: {error}", file=sys.stderr)
+            results.note(f"{section.name}: not measured: {error}")
+            status = 1
+        save()
+    return status
 
 
-def summarise(samples: Samples) -> Summary:
-    """Median, lowest and highest of each row, and of the worker against the C program by pairs."""
-    summary = {
-        name: {
-            "packets_per_second": _spread([run.packets_per_second for run in runs]),
-            "cpu_ns": _spread([run.cpu_ns for run in runs]),
-        }
-        for name, runs in samples.items()
-    }
-    if _C in samples and _WORKER in samples:
-        pairs = list(zip(samples[_WORKER], samples[_C], strict=True))
-        summary["worker_vs_c_null"] = {
-            "packets_per_second": _spread(
-                [worker.packets_per_second / c.packets_per_second for worker, c in pairs]
-            ),
-            "cpu_ns": _spread([c.cpu_ns / worker.cpu_ns for worker, c in pairs]),
-        }
-    return summary
+def _plan(args: argparse.Namespace) -> Plan:
+    plan = _QUICK if args.quick else _FULL
+    return plan._replace(
+        rounds=args.rounds or plan.rounds,
+        seconds=args.seconds or plan.seconds,
+        family=6 if args.ipv6 else 4,
+    )
 
 
-def _spread(values: list[float]) -> Spread:
-    return statistics.median(values), min(values), max(values)
+def _write(args: argparse.Namespace, facts: dict[str, Any], results: Results) -> None:
+    """The files, after each section: a run of twenty minutes is not to be lost."""
+    found = results.as_json(facts)
+    if args.json and args.json != _STDOUT:
+        Path(args.json).write_text(json.dumps(found, indent=1) + "\n")
+    if args.chart:
+        from tests.bench import chart  # a second, for what is asked for seldom
+
+        chart.draw(found, Path(args.chart))
 
 
-def _report(conditions: dict[str, object], summary: Summary) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in conditions.items())
-    lines = [f"bench: {facts}", f"{'':<18}{'packets/s':>26}{'worker CPU, ns/datagram':>30}"]
-    for name, row in summary.items():
-        digits = 2 if name == "worker_vs_c_null" else 0
-        cells = [_cell(row[column], digits) for column in ("packets_per_second", "cpu_ns")]
-        lines.append(f"{name:<18}{cells[0]:>26}{cells[1]:>30}")
-    return "\n".join(lines)
+def _seconds(text: str) -> float:
+    """Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
 
 
-def _cell(spread: Spread, digits: int) -> str:
-    middle, low, high = (f"{value:,.{digits}f}" for value in spread)
-    return f"{middle} ({low}-{high})" if any(spread) else "-"
+def _rounds(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 999")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="A worker beside a C program on the same netfilter queue: medians (min-max).",
+        description="pe-nfq beside a C program on the same netfilter queue, beside Kamailio and"
+        " the kernel's own engine: medians (lowest-highest), and ratios of pairs.",
     )
-    parser.add_argument("--rounds", type=positive, default=5, help="default 5")
-    parser.add_argument("--seconds", type=positive, default=2, help="of a run (default 2)")
-    parser.add_argument("--dialogs", type=positive, default=2000, help="Call-IDs (default 2000)")
-    parser.add_argument("--row", action="append", choices=list(rig.ROWS), help="only this; repeat")
+    parser.add_argument("--quick", action="store_true", help="a look: under two minutes")
+    parser.add_argument("--rounds", type=_rounds, help="runs of each (default 5; quick: 1)")
+    parser.add_argument("--seconds", type=_seconds, help="of a run (default 2; quick: 0.5)")
+    parser.add_argument(
+        "--section", action="append", choices=list(SECTIONS), help="only this; repeat"
+    )
     parser.add_argument("--ipv6", action="store_true", help="IPv6 instead of IPv4")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", metavar="FILE", help="write JSON; -: print it instead")
+    parser.add_argument("--chart", metavar="FILE", help="draw a PNG")
     return parser
 
 

@@ -1,26 +1,35 @@
-"""What is measured, and how: the path through the director, the rows, one run of a row."""
+"""The path through the director, and one run over it.
 
-import contextlib
+Datagrams do not take the lab's LAN but links of their own, in0 to out0 by way
+of the director: a bridge on the path would cost as much as a verdict and hide
+half of what is measured. What decides them there is a `tests.bench.subjects`.
+"""
+
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pe_nfq.marks import DECIDED_MASK, DEFAULT_MARK_BASE, Marks
-from pe_nfq.nfqueue import COPY_RANGE, QUEUE_LENGTH
-from tests.lab.daemon import PeNfq
+from pe_nfq.marks import DECIDED_MASK, DEFAULT_MARK_BASE
+from tests.bench import counters, datagrams
+from tests.bench.counters import Losses, Readings
 from tests.lab.network import SIP_PORT, Lab
 
 _SOURCES: Final = Path(__file__).parent
-_QUEUE: Final = 5060
-_TABLE: Final = 101
+#: The table whose routes lead to the server.
+TABLE: Final = 101
 #: Far below the queue's length, so that nothing overflows; enough to keep a worker busy.
 _WINDOW: Final = 512
-#: Seconds in which every dialog gets its template and the caches their fill.
-_WARM_UP: Final = 0.7
+#: Warming up goes on by so many seconds ...
+_SLICE: Final = 0.25
+#: ... until so many of them in a row have made a datagram no cheaper than before ...
+_STEADY: Final = 2
+#: ... by more than this; or until it is enough.
+_CHEAPER: Final = 0.98
+_MOST_SLICES: Final = 16
 
 
 class Wires(NamedTuple):
@@ -33,60 +42,151 @@ class Wires(NamedTuple):
     length: int
 
 
-#: A bridge on the path would cost as much as a verdict and hide half of what is measured.
 _WIRES: Final[dict[int, Wires]] = {
     4: Wires("198.51.100.1", "198.51.100.2", "198.51.100.5", "198.51.100.6", 30),
     6: Wires("2001:db8:1::1", "2001:db8:1::2", "2001:db8:2::1", "2001:db8:2::2", 64),
 }
 
 
-class Sample(NamedTuple):
-    """One run: datagrams delivered a second, and the worker's CPU time for each (ns; 0: none)."""
+class Target(NamedTuple):
+    """The processes that decide: those that are measured, and what they tell of themselves."""
 
+    workers: tuple[int, ...] = ()
+    supervisor: int | None = None
+    state_dir: Path | None = None
+    log: Path | None = None
+
+
+class Sample(NamedTuple):
+    """One run."""
+
+    #: Delivered to the server.
     packets_per_second: float
+    #: CPU time of all workers for each of them; 0: there are none.
     cpu_ns: float
+    #: Share of the time in which a worker was runnable and had no core: the worst worker's.
+    waited: float
+    #: CPU time of the supervisor for each datagram.
+    supervisor_ns: float
+    #: Share of the time in which the sender could have sent more.
+    sender_waited: float
+    losses: Losses
+    #: What the workers have counted (`pe_nfq.heartbeat.COUNTERS`), and `logged`: lines of new
+    #: templates in the log.
+    counts: dict[str, int]
+
+
+@dataclass
+class Traffic:
+    """A list of datagrams, and where the sender is in it: no run repeats what was new before."""
+
+    path: Path
+    lap: int = 0
+    next: int = 0
+    window: int = _WINDOW
+
+
+class _Sent(NamedTuple):
+    """What the sender says of a run."""
+
+    sent: int
+    received: int
+    lost: int
+    elapsed: int
+    full: int
 
 
 class Rig:
-    """The lab with one real server, to which every decided mark leads, and the C programs.
+    """A lab with one real server, to which every decided mark leads, and the sender."""
 
-    Datagrams do not take the LAN but links of their own, in0 to out0 by way of the director.
-    """
-
-    def __init__(self, lab: Lab, datagrams: bytes) -> None:
+    def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.daemon = PeNfq(
-            lab,
-            top={"workers": 1, "queue": _QUEUE, "steering": "mark", "verbosity": 0},
-            service={"timeout": 3600},
+        self._sender = self.compile("sender")
+        self.wires = _WIRES[lab.family]
+        self._lay_wires(self.wires)
+
+    def compile(self, name: str, *libraries: str) -> Path:
+        """The program of NAME.c beside this file. Raises RuntimeError with the compiler's words."""
+        program = self.lab.directory / name
+        source = _SOURCES / f"{name}.c"
+        command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source)]
+        done = subprocess.run([*command, *libraries], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{source.name}: {done.stderr.strip()}")
+        return program
+
+    def traffic(self, name: str, made: Sequence[bytes]) -> Traffic:
+        """Datagrams (see `tests.bench.datagrams`) for the sender."""
+        path = self.lab.directory / f"{name}.datagrams"
+        path.write_bytes(datagrams.encode_laps(made))
+        return Traffic(path)
+
+    def measure(
+        self, target: Target, traffic: Traffic, seconds: float, known: Traffic | None = None
+    ) -> Sample:
+        """Warm up, then send for `seconds` past the target.
+
+        `known`: what the target is to have met before, all of it; else it is
+        `traffic`. Raises RuntimeError when nothing came, or a worker died.
+        """
+        self.pin(target)
+        self._warm_up(target, known or traffic, laps=1)
+        if known is not None and known is not traffic:
+            self._warm_up(target, traffic, laps=0)
+        return self._run(target, traffic, seconds)
+
+    def _warm_up(self, target: Target, traffic: Traffic, laps: int) -> None:
+        """Until all datagrams have been there so often, and the caches have their fill."""
+        cheapest, steady, first = float("inf"), 0, traffic.lap
+        for _ in range(_MOST_SLICES):
+            cost = self._run(target, traffic, _SLICE).cpu_ns
+            steady = steady + 1 if cost >= cheapest * _CHEAPER else 0
+            cheapest = min(cost, cheapest)
+            # the first of these laps began where the run before had ended
+            if steady >= _STEADY and traffic.lap - first >= (laps and laps + 1):
+                return
+
+    def _run(self, target: Target, traffic: Traffic, seconds: float) -> Sample:
+        before = self._read(target)
+        sent = self._send(traffic, seconds)
+        after = self._read(target)
+        if not sent.received:
+            raise RuntimeError("no datagram reached the server")
+        if any(
+            now.cpu <= then.cpu for then, now in zip(before.workers, after.workers, strict=True)
+        ):
+            raise RuntimeError("a worker died, or decided nothing")
+        waited = max(
+            (b.waiting - a.waiting for a, b in zip(before.workers, after.workers, strict=True)),
+            default=0,
         )
-        self._file = lab.directory / "datagrams"
-        self._file.write_bytes(datagrams)
-        self.null_verdict = self._compile("null_verdict", "-lnetfilter_queue", "-lnfnetlink")
-        self._sender = self._compile("sender")
-        self._lay_wires(_WIRES[lab.family])
+        cpu = sum(b.cpu - a.cpu for a, b in zip(before.workers, after.workers, strict=True))
+        return Sample(
+            packets_per_second=sent.received / sent.elapsed * 1e9,
+            cpu_ns=cpu / sent.received,
+            waited=waited / sent.elapsed,
+            supervisor_ns=(after.supervisor.cpu - before.supervisor.cpu) / sent.received,
+            sender_waited=sent.full / sent.elapsed,
+            losses=after.queues.since(before.queues, sent.lost),
+            counts={name: after.counts[name] - before.counts[name] for name in after.counts},
+        )
 
-    def measure(self, worker: int | None, seconds: float) -> Sample:
-        """Send for `seconds` past process `worker`. Raises RuntimeError when datagrams got lost."""
-        self._pin(worker)
-        self._send(_WARM_UP)
-        before = _cpu_time(worker)
-        received, elapsed = self._send(seconds)
-        return Sample(received / elapsed * 1e9, (_cpu_time(worker) - before) / received)
+    def _read(self, target: Target) -> Readings:
+        return counters.read(
+            self.lab.director, target.workers, target.supervisor, target.state_dir, target.log
+        )
 
-    def _send(self, seconds: float) -> tuple[int, int]:
-        """(datagrams delivered, ns that it took)."""
+    def _send(self, traffic: Traffic, seconds: float) -> _Sent:
         lab, server = self.lab, self.lab.servers[0]
         there = f"/run/netns/{lab.client.name}"
         command = [
-            *(str(self._sender), str(self._file), there, lab.client.address, lab.vip),
-            *(str(SIP_PORT), str(seconds), str(_WINDOW)),
+            *("taskset", "--cpu-list", str(SENDER_CPU)),
+            *(str(self._sender), str(traffic.path), there, lab.client.address, lab.vip),
+            *map(str, (SIP_PORT, seconds, traffic.window, traffic.lap, traffic.next)),
         ]
-        text = server.run(_pinned(command, _SENDER_CPU), timeout=seconds + 30).stdout
-        sent, received, lost, elapsed = map(int, text.split())
-        if lost or received < sent:
-            raise RuntimeError(f"{lost} of {sent} datagrams reached no server: not a measurement")
-        return received, elapsed
+        text = server.run(command, timeout=seconds + 30).stdout
+        *facts, traffic.lap, traffic.next = map(int, text.split())
+        return _Sent(*facts)
 
     def _lay_wires(self, wires: Wires) -> None:
         lab, client, server = self.lab, self.lab.client, self.lab.servers[0]
@@ -106,79 +206,37 @@ class Rig:
         client.ip(f"route replace {lab.vip} via {wires.director_in}", family=lab.family)
         mark = f"{DEFAULT_MARK_BASE:#x}/{DECIDED_MASK:#x}"
         director.ip(
-            f"route add default via {wires.server} table {_TABLE}",
-            f"rule add fwmark {mark} lookup {_TABLE} pref {_TABLE}",
+            f"route add default via {wires.server} table {TABLE}",
+            f"rule add fwmark {mark} lookup {TABLE} pref {TABLE}",
             family=lab.family,
         )
 
-    def _pin(self, worker: int | None) -> None:
-        if worker is not None and _WORKER_CPU != _SENDER_CPU:
-            os.sched_setaffinity(worker, {_WORKER_CPU})
-
-    def _compile(self, name: str, *libraries: str) -> Path:
-        program = self.lab.directory / name
-        source = _SOURCES / f"{name}.c"
-        command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source)]
-        subprocess.run([*command, *libraries], check=True)
-        return program
+    def pin(self, target: Target) -> None:
+        """A core for each worker; the supervisor has those that workers do not have."""
+        for worker, cpu in zip(target.workers, worker_cpus(len(target.workers)), strict=True):
+            os.sched_setaffinity(worker, {cpu})
+        others = CPUS - set(worker_cpus(len(target.workers)))
+        if target.supervisor is not None and others:
+            for thread in Path(f"/proc/{target.supervisor}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), others)
 
 
-#: Where there are two processors, the sender (and the kernel up to the queue) has one and the
-#: worker (and the kernel behind the queue) the other.
-_SENDER_CPU, _WORKER_CPU = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+CPUS: Final = frozenset(os.sched_getaffinity(0))
+#: The sender, and the kernel up to the queue; a worker has what is behind the queue as well.
+SENDER_CPU: Final = min(CPUS)
 
 
-@contextlib.contextmanager
-def no_queue(rig: Rig) -> Iterator[None]:
-    """Plain forwarding: what sender and path can do."""
-    rule = f"to {rig.lab.vip} lookup {_TABLE} pref {_TABLE}"
-    rig.lab.director.ip(f"rule add {rule}", family=rig.lab.family)
-    yield
-    rig.lab.director.ip(f"rule delete {rule}", family=rig.lab.family)
+def worker_cpus(count: int) -> list[int]:
+    """A core for each worker, the sender's last: two share one where there are too few."""
+    cpus = sorted(CPUS, reverse=True)
+    return [cpus[number % len(cpus)] for number in range(count)]
 
 
-@contextlib.contextmanager
-def c_null_verdict(rig: Rig) -> Iterator[int]:
-    """The C program on the worker's queue, behind the worker's rules."""
-    mark = Marks().decided(1)
-    command = [str(rig.null_verdict), *map(str, (_QUEUE, mark, COPY_RANGE, QUEUE_LENGTH))]
-    process = rig.lab.director.start(command)
-    process.wait_for_output("ready")
-    rig.daemon.rules("load")
-    yield process.pid
-    rig.daemon.rules("unload")
-    process.stop()
+def listen(lab: Lab, address: str = "") -> socket.socket:
+    """A socket at the VIP, or `address`, that takes the datagrams and is never read.
 
-
-@contextlib.contextmanager
-def pe_nfq_worker(rig: Rig) -> Iterator[int]:
-    """`pe-nfq run` with one worker, all of whose dialogs have templates."""
-    with rig.daemon:
-        yield rig.daemon.worker_pid(_QUEUE)
-
-
-#: The rows of the table, by the name that it shows.
-ROWS: Final[dict[str, Callable[[Rig], AbstractContextManager[int | None]]]] = {
-    "no queue": no_queue,
-    "C null verdict": c_null_verdict,
-    "pe-nfq worker": pe_nfq_worker,
-}
-
-
-def listen(lab: Lab) -> socket.socket:
-    """A socket that takes the datagrams and is never read: cheaper than an ICMP error for each."""
-    sink = lab.servers[0].socket(lab.vip, SIP_PORT)
+    That is cheaper than an ICMP error for each.
+    """
+    sink = lab.servers[0].socket(address or lab.vip, SIP_PORT)
     sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
     return sink
-
-
-def _pinned(command: list[str], cpu: int) -> list[str]:
-    return ["taskset", "--cpu-list", str(cpu), *command]
-
-
-def _cpu_time(pid: int | None) -> int:
-    """CPU time of all threads of a process, in ns (kernel: Documentation/scheduler/sched-stats)."""
-    if pid is None:
-        return 0
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text().split()[0]) for thread in threads)

@@ -1,12 +1,14 @@
 /* Sends datagrams as fast as they arrive at the other end, never more than a window ahead.
  *
- * sender FILE NAMESPACE SOURCE DESTINATION PORT SECONDS WINDOW
+ * sender FILE NAMESPACE SOURCE DESTINATION PORT SECONDS WINDOW LAP NEXT
  *
  * Runs in the receiver's namespace, where it reads how many packets out0 has received, and moves
  * into the sender's NAMESPACE (a path) to send. A window keeps the queue on the path from
- * overflowing: what is counted is what was decided, not what went past. FILE holds the datagrams,
- * each behind its length (2 bytes, network order); they are sent over and over.
- * Prints: datagrams sent, received, lost, nanoseconds. */
+ * overflowing: what is counted is what was decided, not what went past. FILE is written by
+ * tests/bench/datagrams.py (`encode_laps`); it is sent over and over, from its datagram NEXT on (the
+ * first is 0). In the first lap fields get LAP, then LAP + 1 and so on.
+ * Prints: datagrams sent, received, lost, nanoseconds, those in which the window was full, and
+ * the LAP and NEXT to go on with. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,12 +24,15 @@
 #include <unistd.h>
 
 /* Datagrams a system call: few against the window, many enough for the call to cost nothing. */
-enum { BATCH = 32, LARGEST = 65535, MOST = 1 << 16 };
+enum { BATCH = 32, MOST = 1 << 16, MOST_FIELDS = 16, FIELD = 8 };
 /* Without progress for so long, what is on the way is lost. */
 static const int64_t STALLED = 200000000;
+/* Odd: numbers of laps stay different, and do not come in order. */
+static const uint32_t SCATTER = 0x9e3779b1;
 
 static struct mmsghdr messages[MOST];
 static struct iovec vectors[MOST];
+static uint16_t fields[MOST][MOST_FIELDS], numbers[MOST];
 static int received_packets;
 
 static void must(int done, const char *what)
@@ -54,23 +59,45 @@ static int64_t received(void)
     return atoll(text);
 }
 
+static int number(FILE *file, uint16_t *value)
+{
+    int read = fread(value, sizeof *value, 1, file) == 1;
+
+    *value = ntohs(*value);
+    return read;
+}
+
 static int load(const char *path)
 {
     FILE *file = fopen(path, "rb");
-    uint16_t length;
+    uint16_t length = 0;
     int count = 0;
 
     must(file != NULL, path);
-    while (count < MOST && fread(&length, sizeof length, 1, file) == 1) {
-        vectors[count].iov_len = ntohs(length);
-        vectors[count].iov_base = malloc(LARGEST);
-        must(fread(vectors[count].iov_base, 1, ntohs(length), file) == ntohs(length), path);
+    while (count < MOST && number(file, &length)) {
+        must(number(file, &numbers[count]) && numbers[count] <= MOST_FIELDS, path);
+        for (int field = 0; field < numbers[count]; field++)
+            must(number(file, &fields[count][field]), path);
+        vectors[count].iov_len = length;
+        vectors[count].iov_base = malloc(length + 1);
+        must(fread(vectors[count].iov_base, 1, length, file) == length, path);
         messages[count].msg_hdr.msg_iov = &vectors[count];
         messages[count].msg_hdr.msg_iovlen = 1;
         count++;
     }
+    must(fgetc(file) == EOF, "too many datagrams");
     fclose(file);
     return count;
+}
+
+static void write_lap(int first, int batch, uint32_t lap)
+{
+    char digits[FIELD + 1];
+
+    snprintf(digits, sizeof digits, "%08x", lap * SCATTER);
+    for (int at = first; at < first + batch; at++)
+        for (int field = 0; field < numbers[at]; field++)
+            memcpy((char *)vectors[at].iov_base + fields[at][field], digits, FIELD);
 }
 
 static struct addrinfo *address(const char *host, const char *port)
@@ -96,15 +123,19 @@ static int open_socket(char **argv)
 
 int main(int argc, char **argv)
 {
-    int64_t begin, end, window, base, sent = 0, lost = 0, seen = 0, progress;
-    int fd, count, next = 0, batch, done;
+    int64_t begin, end, window, base, sent = 0, lost = 0, seen = 0, progress, full = 0, last = 0;
+    int fd, count, next, batch, done;
+    uint32_t lap;
 
-    must(argc == 8, "sender FILE NAMESPACE SOURCE DESTINATION PORT SECONDS WINDOW");
+    must(argc == 10, "sender FILE NAMESPACE SOURCE DESTINATION PORT SECONDS WINDOW LAP NEXT");
     received_packets = open("/sys/class/net/out0/statistics/rx_packets", O_RDONLY);
     must(received_packets >= 0, "rx_packets");
     count = load(argv[1]);
     must(count > 0, argv[1]);
     window = atoll(argv[7]);
+    lap = strtoul(argv[8], NULL, 0);
+    next = atoi(argv[9]);
+    must(next >= 0 && next < count, "NEXT");
     fd = open_socket(argv);
     base = received();
     begin = progress = now();
@@ -112,6 +143,9 @@ int main(int argc, char **argv)
     for (;;) {
         int64_t time = now(), total = received() - base;
 
+        if (last)
+            full += time - last;
+        last = 0;
         if (total != seen) {
             seen = total;
             progress = time;
@@ -125,14 +159,21 @@ int main(int argc, char **argv)
                 break;
         } else if (sent - seen - lost <= window - BATCH) {
             batch = count - next < BATCH ? count - next : BATCH;
+            write_lap(next, batch, lap);
             done = sendmmsg(fd, messages + next, batch, 0);
             sent += done > 0 ? done : 0;
-            next = (next + (done > 0 ? done : 0)) % count;
+            next += done > 0 ? done : 0;
+            if (next == count) {
+                next = 0;
+                lap++;
+            }
             continue;
+        } else {
+            last = time;
         }
         sched_yield();
     }
-    printf("%lld %lld %lld %lld\n", (long long)sent, (long long)seen, (long long)lost,
-           (long long)(progress - begin));
+    printf("%lld %lld %lld %lld %lld %u %d\n", (long long)sent, (long long)seen, (long long)lost,
+           (long long)(progress - begin), (long long)full, lap, next);
     return 0;
 }

@@ -1,0 +1,22 @@
+"""How long a run still takes: by what its sections usually take, and by the clock so far. Pure."""
+
+from collections.abc import Sequence
+
+
+class Eta:
+    """`usual`: seconds of each section, in order. Times are passed in (s)."""
+
+    def __init__(self, usual: Sequence[float]) -> None:
+        self._usual = usual
+        self._current = -1
+        self._began = 0.0
+
+    def begin(self, now: float) -> None:
+        """The next section begins."""
+        self._current += 1
+        self._began = now
+
+    def left(self, now: float) -> float:
+        """Seconds until the end of the last section."""
+        this, *others = self._usual[self._current :]
+        return max(0.0, this - (now - self._began)) + sum(others)
