@@ -91,15 +91,19 @@ def compare(names: Sequence[str], plan: Plan, results: Results, progress: Progre
             row = ROWS[name]
             known = None if row.mix is datagrams.fresh_calls else traffic(datagrams.dialogs)
             with row.subject(rig) as target:
-                return _checked(name, rig.measure(target, traffic(row.mix), plan.seconds, known))
+                return checked(name, rig.measure(target, traffic(row.mix), plan.seconds, known))
 
         crowded = [name for name in names if ROWS[name].workers >= len(CPUS)]
-        runs = in_turn(names, plan.rounds, run, progress, hopeless=crowded)
-    report(runs, results)
-    _tell_cores(runs, crowded, results)
+        runs: Runs[Sample] = Runs(names)
+        try:
+            in_turn(names, plan.rounds, run, progress, crowded, runs)
+        finally:
+            report(runs, results)
+            _tell_cores(runs, crowded, results)
 
 
-def _checked(name: str, sample: Sample) -> Sample:
+def checked(name: str, sample: Sample) -> Sample:
+    """A sample that may stand for its row. Raises RuntimeError."""
     if not ROWS[name].is_new and sample.losses.total:
         raise RuntimeError(f"{name}: not a measurement: {sample.losses}")
     if sample.counts.get("unrecorded"):

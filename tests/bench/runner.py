@@ -26,19 +26,23 @@ class Runs(Generic[R]):
         self.of: dict[str, list[R]] = {name: [] for name in names}
         self.marked: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
+        self.failed: list[str] = []
 
     def pairs(self, first: str, second: str) -> list[tuple[R, R]]:
         """Runs of the same round; none where one of the two was not run."""
         return list(zip(self.of.get(first, ()), self.of.get(second, ()), strict=False))
 
     def notes(self) -> list[str]:
-        """A sentence for each whose runs were marked."""
-        return [
-            f"{name}: in {marked} of {len(self.of[name]) + marked - self.kept[name]} runs a worker"
-            f" waited for a core more than {MOST_WAITING:.0%} of the time;"
-            f" {marked - self.kept[name]} were measured again, {self.kept[name]} are in the figures"
-            for name, marked in self.marked.items()
-        ]
+        """A sentence for each whose runs were marked, and for each run that failed."""
+        return [*map(self._marked, self.marked), *self.failed]
+
+    def _marked(self, name: str) -> str:
+        marked, kept = self.marked[name], self.kept[name]
+        return (
+            f"{name}: in {marked} of {len(self.of[name]) + marked - kept} runs a worker waited for"
+            f" a core more than {MOST_WAITING:.0%} of the time; {marked - kept} were measured"
+            f" again, {kept} are in the figures"
+        )
 
 
 def in_turn(
@@ -47,27 +51,64 @@ def in_turn(
     run: Callable[[str], R],
     progress: Callable[[str], None],
     hopeless: Iterable[str] = (),
+    runs: Runs[R] | None = None,
 ) -> Runs[R]:
     """Run each name once a round; every other round in turned order: drift hits both of a pair.
 
-    A marked run is repeated at once, of each name at most as often as there are
-    rounds; of several the one that waited least counts. `hopeless`: those whose
-    workers cannot have a core each are marked and not repeated.
+    A marked run is repeated at once, and one that raises RuntimeError: of each
+    name at most as often as there are rounds. Of several that were marked the
+    one that waited least counts; one that fails beyond that raises. `hopeless`:
+    those whose workers cannot have a core each are marked and not repeated.
+    `runs`: takes them as they come.
     """
-    runs: Runs[R] = Runs(names)
-    left = {name: 0 if name in set(hopeless) else rounds for name in names}
+    runs = Runs(names) if runs is None else runs
+    turns = _Turns(runs, run, progress, dict.fromkeys(names, rounds), frozenset(hopeless))
     for number in range(rounds):
         for name in list(names) if number % 2 == 0 else list(reversed(names)):
-            progress(f"round {number + 1}/{rounds}: {name}")
-            best = run(name)
-            while best.waited > MOST_WAITING:
-                runs.marked[name] += 1
-                if not left[name]:
-                    runs.kept[name] += 1
-                    break
-                left[name] -= 1
-                progress(f"round {number + 1}/{rounds}: {name}, again: no core was free")
-                again = run(name)
-                best = min(best, again, key=lambda one: one.waited)
-            runs.of[name].append(best)
+            turns.take(name, f"round {number + 1}/{rounds}: {name}")
     return runs
+
+
+class _Turns(Generic[R]):
+    """Takes a turn, and again where that is of use. `left`: how often, of each name."""
+
+    def __init__(
+        self,
+        runs: Runs[R],
+        run: Callable[[str], R],
+        progress: Callable[[str], None],
+        left: dict[str, int],
+        hopeless: frozenset[str],
+    ) -> None:
+        self._runs = runs
+        self._run = run
+        self._progress = progress
+        self._left = left
+        self._hopeless = hopeless
+
+    def take(self, name: str, what: str) -> None:
+        """One round's run of a name; `what` it is called while it runs."""
+        runs = self._runs
+        self._progress(what)
+        best = self._measured(name, what)
+        while best.waited > MOST_WAITING:
+            runs.marked[name] += 1
+            if name in self._hopeless or not self._left[name]:
+                runs.kept[name] += 1
+                break
+            self._left[name] -= 1
+            self._progress(f"{what}, again: no core was free for {best.waited:.0%} of the time")
+            best = min(best, self._measured(name, what), key=lambda one: one.waited)
+        runs.of[name].append(best)
+
+    def _measured(self, name: str, what: str) -> R:
+        """Raises RuntimeError: it failed too often."""
+        while True:
+            try:
+                return self._run(name)
+            except RuntimeError as error:
+                if not self._left[name]:
+                    raise
+                self._left[name] -= 1
+                self._runs.failed.append(f"{name}: a run was measured again: {error}")
+                self._progress(f"{what}, again: {error}")
