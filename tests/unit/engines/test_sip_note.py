@@ -58,6 +58,8 @@ def test_a_dialog_is_the_same_from_both_ends_and_another_for_each_fork() -> None
         (b'To: "a>;tag=no" <sip:b@c>;tag=bob', True),
         (b'To: "<;tag=no>" <sip:b@c>;x=">";tag=bob', True),
         (b"To:\r\n <sip:b@c>\r\n\t;tag=bob", True),
+        (b'To: <sip:b@c>;x=">;tag=no";tag=bob', True),
+        (b'To: "a>;tag=no" <sip:b@c>', False),
         (b"To: <sip:b@c;tag=no>", False),
         (b'To: ";tag=no" <sip:b@c>', False),
         (b'To: "never ended ;tag=no', False),
