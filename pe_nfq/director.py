@@ -17,7 +17,7 @@ and port.
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pe_nfq.cache import TwoGenerations

@@ -110,7 +110,7 @@ class Message:
         if self._declined:
             return {}
         try:
-            return self._engine.facts(self.payload)
+            return dict(self._engine.facts(self.payload))
         except Exception as error:
             self._told(error)
             return {}

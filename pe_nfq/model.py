@@ -49,6 +49,7 @@ class Endpoint(NamedTuple):
     address: bytes
     port: int
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - small values, of which a trunk has one
     def __str__(self) -> str:
         if len(self.address) == 4:
             return f"{socket.inet_ntoa(self.address)}:{self.port}"

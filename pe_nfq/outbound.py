@@ -28,7 +28,7 @@ from pe_nfq.marks import Marks
 from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Decision, Endpoint, RealServer, Reason
 from pe_nfq.senders import Sender, Senders
-from pe_nfq.template_log import TemplateLog
+from pe_nfq.template_log import Chosen, TemplateLog
 from pe_nfq.templates import Ask, Origin, Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.layout import MAX_PE_DATA, shown_beside
 
@@ -199,10 +199,11 @@ class Outbound:
         matched = self._matched(flow, dest, template, settled.epoch, pe_data, message, now)
         if settled.outcome is Outcome.MATCHED:
             return matched
-        facts: dict[str, str | bytes] = {"direction": "outbound"}
+        why: dict[str, str | bytes] = {}
         if settled.outcome is Outcome.MOVED and served.placement.takes(settled.old_dest):
-            facts["why"] = f"{dest.endpoint} sent a request"
-        self._log.changed(served, flow.client, settled, pe_data, message, now, **facts)
+            why["why"] = f"{dest.endpoint} sent a request"
+        chosen = Chosen("outbound", None, why)
+        self._log.changed(served, flow.client, settled, chosen, pe_data, message, now)
         return matched.once_as(settled.outcome.value)
 
     def _matched(

@@ -17,7 +17,7 @@ from pe_nfq.flow import Flow
 from pe_nfq.lifetime import Life
 from pe_nfq.message import Message
 from pe_nfq.model import Decision, Reason
-from pe_nfq.template_log import TemplateLog
+from pe_nfq.template_log import Chosen, TemplateLog
 from pe_nfq.templates import Ask, Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.epoch import EPOCH
 from pe_nfq.templates.layout import MAX_PE_DATA, shown_beside
@@ -108,15 +108,15 @@ class Persistence:
         if settled.outcome is Outcome.MATCHED:
             return matched
         flow = asked.flow
-        facts: dict[str, str | bytes] = {"direction": "inbound"}
-        if settled.related is None:
-            facts["scheduler"] = flow.served.service.scheduler
-        else:
+        scheduler: str | None = flow.served.service.scheduler
+        why: dict[str, str | bytes] = {}
+        if settled.related is not None:
             related = asked.message.related()[settled.related]
-            facts |= {"why": related.why, "related": related.pe_data}
+            scheduler, why = None, {"why": related.why, "related": related.pe_data}
             self._counts["related"] += 1
+        chosen = Chosen("inbound", scheduler, why)
         self._log.changed(
-            flow.served, flow.client, settled, asked.pe_data, asked.message, asked.now, **facts
+            flow.served, flow.client, settled, chosen, asked.pe_data, asked.message, asked.now
         )
         return matched.once_as(settled.outcome.value)
 

@@ -1,24 +1,55 @@
 """Telling of new and moved templates, with what the engine knows of their first datagram."""
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from pe_nfq.events import Emit
 from pe_nfq.flow import Served
+from pe_nfq.lifetime import Kind
 from pe_nfq.message import Message
 from pe_nfq.model import Endpoint
-from pe_nfq.templates import Outcome, Settled
+from pe_nfq.record import Late, Shared
+from pe_nfq.templates import Outcome, Settled, Template
+
+Facts = Mapping[str, str | int]
+#: See `pe_nfq.events.TimeBudget.within`.
+Within = Callable[[int, Callable[[], Facts]], Facts | None]
+
+
+class Chosen(NamedTuple):
+    """How a template came to its dest. `scheduler`: whose choice it was; `why`: else the reason."""
+
+    direction: str
+    scheduler: str | None
+    why: Mapping[str, str | bytes]
+
+
+class _Names(NamedTuple):
+    """What a change is called: the event, and the two counters."""
+
+    event: str
+    outcome: str
+    outcome_and_kind: str
+
+
+def _names(outcome: Outcome) -> dict[Kind, _Names]:
+    word = outcome.value
+    return {kind: _Names(f"template-{word}", word, f"{word}-{kind.label}") for kind in Kind}
+
+
+_MOVED: Final = Outcome.MOVED
+_OF_CREATED: Final = _names(Outcome.CREATED)
+_OF_MOVED: Final = _names(Outcome.MOVED)
 
 
 class TemplateLog:
-    """Counts outcomes and emits events. `facts_budget(now)`: whether the engine may be asked."""
+    """Counts outcomes and emits events. The engine is asked for facts `within` a budget."""
 
-    def __init__(
-        self, emit: Emit, facts_budget: Callable[[int], bool], counts: Counter[str]
-    ) -> None:
+    def __init__(self, emit: Emit, within: Within, counts: Counter[str]) -> None:
         self._emit = emit
-        self._facts_budget = facts_budget
+        self._within = within
         self._counts = counts
 
     def changed(
@@ -26,34 +57,54 @@ class TemplateLog:
         served: Served,
         client: Endpoint,
         settled: Settled,
+        chosen: Chosen,
         pe_data: bytes,
         message: Message,
         now: int,
-        **facts: str | bytes,
     ) -> None:
-        """A template was created or moved at `now` (ms). `facts`: `direction` and what else."""
-        template, service = settled.template, served.service
+        """A template was created or moved at `now` (ms)."""
+        template = settled.template
         assert template is not None
-        known: dict[str, Any] = {
-            "pe_data": pe_data,
-            "client": client,
-            "service": service,
-            "dest_id": template.dest_id,
-            "mark": template.mark,
-            "kind": template.kind.label,
-            "timeout": template.timeout,
-            **facts,
-        }
-        if settled.outcome is Outcome.MOVED:
-            known["old_dest_id"] = settled.old_dest
-            known.setdefault("why", served.placement.why_invalid(settled.old_dest))
-        outcome = settled.outcome.value
+        kinds = _OF_MOVED if settled.outcome is _MOVED else _OF_CREATED
+        event, outcome, outcome_and_kind = kinds[template.kind]
         self._counts[outcome] += 1
-        self._counts[f"{outcome}-{template.kind.label}"] += 1
-        self._emit(f"template-{outcome}", known | self._facts(message, now))
+        self._counts[outcome_and_kind] += 1
+        self._emit(
+            event,
+            Late(partial(self._facts, served, client, settled, chosen, pe_data, message, now)),
+        )
 
-    def _facts(self, message: Message, now: int) -> dict[str, Any]:
-        if not self._facts_budget(now):
-            return {}
-        self._counts["dissected"] += 1
-        return dict(message.facts())
+    def _facts(
+        self,
+        served: Served,
+        client: Endpoint,
+        settled: Settled,
+        chosen: Chosen,
+        pe_data: bytes,
+        message: Message,
+        now: int,
+    ) -> tuple[Shared, dict[str, Any]]:
+        template = settled.template
+        assert template is not None
+        own: dict[str, Any] = {"pe_data": pe_data, "client": str(client)}
+        own.update(chosen.why)
+        if settled.outcome is _MOVED:
+            own["old_dest_id"] = settled.old_dest
+            own.setdefault("why", served.placement.why_invalid(settled.old_dest))
+        if of_engine := self._within(now, message.facts):
+            self._counts["dissected"] += 1
+            own.update(of_engine)
+        return _shared(str(served.service), template, chosen), own
+
+
+def _shared(service: str, template: Template, chosen: Chosen) -> Shared:
+    """What many templates have alike."""
+    shared: Shared = (
+        ("service", service),
+        ("dest_id", template.dest_id),
+        ("mark", template.mark),
+        ("kind", template.kind.label),
+        ("timeout", template.timeout),
+        ("direction", chosen.direction),
+    )
+    return (*shared, ("scheduler", chosen.scheduler)) if chosen.scheduler else shared

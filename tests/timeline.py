@@ -38,7 +38,9 @@ class Timeline:
         self._others = itertools.count()
 
     def _worker(self) -> Director:
-        return Director(self.table, lambda *event: self.events.append(event), lambda now: False)
+        return Director(
+            self.table, lambda *event: self.events.append(event), lambda now, work: None
+        )
 
     def weigh(self, *weights: int | None) -> None:
         """Give the servers these weights; None: it is removed."""

@@ -41,7 +41,7 @@ class Rehearsal:
             env, _ = environment.create(self._directory, config.max_templates)
             self._table = Table(env, Epoch(env.directory))
             snapshot = publish(self._table, 0, partial(_services, config, engine, key), carry)
-            self._director = Director(self._table, lambda event, facts: None, lambda now: False)
+            self._director = Director(self._table, lambda *event: None, lambda now, work: None)
             self._director.load(snapshot)
         except BaseException:
             shutil.rmtree(self._directory)

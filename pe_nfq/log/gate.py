@@ -8,7 +8,7 @@ the budget of dialogs. What is kept back is counted by event.
 from collections import Counter
 from typing import Final
 
-from pe_nfq.events import Budget
+from pe_nfq.budget import Budget
 from pe_nfq.log.table import DIALOGS, EVENTS, UNLISTED
 
 #: Why a line was not written.

@@ -100,7 +100,7 @@ def run(
 ) -> list[tuple[object, ...]]:
     """All decisions of one director over a history, forgetting its caches or not."""
     with open_table(max_templates=6) as table:
-        director = Director(table, lambda event, facts: None, lambda now: True)
+        director = Director(table, lambda event, facts: None, lambda now, work: work())
         publish(table, [1, 2, 3], on_decline, lifetimes)
         director.follow()
         now, decided = 1000, []

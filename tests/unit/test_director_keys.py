@@ -50,7 +50,7 @@ class Bench:
         self.table = table
         self.told: list[str] = []
         self._director = Director(
-            table, lambda event, facts: self.told.append(event), lambda now: True
+            table, lambda event, facts: self.told.append(event), lambda now, work: work()
         )
 
     def publish(self, key: str, mask: bytes = ANY_CLIENT, **facts: Any) -> None:

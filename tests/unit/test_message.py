@@ -202,6 +202,14 @@ def test_a_raising_engine_is_told_each_time() -> None:
     assert {name for name, _ in told.events} == {"engine-error"}
 
 
+def test_facts_of_another_kind_cost_the_facts_only() -> None:
+    engine = Counting()
+    engine.facts = lambda payload: 7  # type: ignore[method-assign,assignment,return-value]
+    told = Told(engine)
+    assert told.message.facts() == {}
+    assert [name for name, _ in told.events] == ["engine-error"]
+
+
 def test_related_dialogs_are_few() -> None:
     """Each is looked up while the table is locked."""
     many = [Related(b"%d" % number, "x") for number in range(100)]

@@ -41,7 +41,9 @@ def lives(table):
 with open_table(max_templates=10_000) as table:
     facts = {"engine": engine, "timeout": p, "scheduler": "rr", "lifetimes": Lifetimes()}
     publish_services(table, services(by_number(1, 2, 3), max_templates=10_000, **facts))
-    one, two = (Director(table, lambda *e: told.append(e[0]), lambda now: True) for _ in range(2))
+    one, two = (
+        Director(table, lambda *e: told.append(e[0]), lambda now, work: work()) for _ in range(2)
+    )
     one.follow(), two.follow()
     now = 1000
     answers = {"U": play(one, now, b"U 192.0.2.1 4000 f ")}
