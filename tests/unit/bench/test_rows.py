@@ -1,5 +1,7 @@
 """What rows and ratios are made of, run by run."""
 
+from typing import Any
+
 import pytest
 
 from tests.bench import rows
@@ -14,12 +16,12 @@ TWO = "pe-nfq 2 workers, known dialogs"
 NEW = "pe-nfq 1 worker, new dialog every third datagram"
 
 
-def sample(packets: float, cpu: float, **more: object) -> Sample:
+def sample(packets: float, cpu: float, **more: Any) -> Sample:
     nothing = Sample(packets, cpu, 0.0, 0.0, 0.5, Losses(0, 0, 0, 0), {})
     return nothing._replace(**more)
 
 
-def reported(**runs: list[Sample]) -> dict[str, object]:
+def reported(**runs: list[Sample]) -> dict[str, Any]:
     """The JSON of these runs; names as in `rows.ROWS`, by their names above."""
     names = {name: globals()[name] for name in runs}
     taken: Runs[Sample] = Runs(list(names.values()))
@@ -68,7 +70,7 @@ def test_losses_are_a_row() -> None:
 
 
 def test_cpu_seconds_a_million_datagrams() -> None:
-    """ns a datagram are ms a million."""
+    """By a million: so many ns a datagram are as many ms."""
     found = reported(C=[sample(10.0, 4000.0)])
 
     assert {row["name"]: row["median"] for row in found["rows"]}[
