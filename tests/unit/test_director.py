@@ -309,6 +309,22 @@ def test_a_new_template_is_told(bench: Bench) -> None:
     assert facts["mark"] == MARK_BASE + facts["dest_id"]
 
 
+@pytest.mark.parametrize("within", [True, False])
+def test_the_engine_is_asked_for_facts_within_its_budget(bench: Bench, within: bool) -> None:
+    bench.publish(1)
+    told: list[Mapping[str, Any]] = []
+    director = Director(
+        bench.table,
+        lambda event, facts: told.append(facts),
+        lambda now, work: work() if within else None,
+    )
+    director.follow()
+    director.decide(udp(CALL), NOW)
+    (facts,) = map(dict, told)
+    assert ("method" in facts, director.counts["dissected"]) == (within, within)
+    assert facts["pe_data"] == b"abc@host"
+
+
 def test_a_dest_that_is_gone_is_never_served_from_the_cache(bench: Bench) -> None:
     """One datagram after the snapshot, without `follow`, as another worker moves the dialog."""
     first = bench.publish(1, 2)
