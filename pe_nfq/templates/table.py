@@ -79,20 +79,27 @@ class Table:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Let every `match` inside share a read transaction, until something is announced."""
+        """Let every `match` inside share one read transaction, which the first begins.
+
+        For datagrams that have all arrived before: to none of them it is too old.
+        """
         self._sharing = True
         try:
             yield
         finally:
             self._sharing = False
-            self._end_shared()
+            if self._shared is not None:
+                self._shared.abort()
+                self._shared = None
 
     def match(self, key: bytes, now: int) -> Match:
         """The live template of `key` at `now` (ms). Raises TableError."""
         epoch = self.cells[EPOCH]  # before the transaction: see pe_nfq.templates.epoch
         try:
             if self._sharing:
-                txn = self._shared_under(epoch)
+                if self._shared is None:
+                    self._shared, self._shared_epoch = self._begin(write=False), epoch
+                txn, epoch = self._shared, self._shared_epoch
                 record, number = txn.get(key, db=self._db["templates"]), txn.id()
             else:
                 # py-lmdb keeps the finished transaction and renews it here: no allocation.
@@ -100,24 +107,13 @@ class Table:
                     record, number = txn.get(key, db=self._db["templates"]), txn.id()
         except lmdb.Error as error:
             raise TableError(f"cannot read the template table: {error}") from None
-        if number < epoch:
-            epoch = 0
         if record is None:
             return Match(None, 0)
         template = Template.decode(record)
-        return Match(template, epoch) if template.deadline > now else Match(None, 0)
-
-    def _shared_under(self, epoch: int) -> Any:
-        """The shared transaction, begun after `epoch` was read."""
-        if self._shared is None or epoch != self._shared_epoch:
-            self._end_shared()
-            self._shared, self._shared_epoch = self._begin(write=False), epoch
-        return self._shared
-
-    def _end_shared(self) -> None:
-        if self._shared is not None:
-            self._shared.abort()
-            self._shared = None
+        if template.deadline <= now:
+            return Match(None, 0)
+        # Announced, and not there yet: what was read serves this once.
+        return Match(template, epoch if number >= epoch else 0)
 
     def snapshot(self, known: int = 0) -> Snapshot | None:
         """The newest published snapshot; None when there is none or `known` is its number."""

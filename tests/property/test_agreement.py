@@ -49,6 +49,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from pe_nfq.deciding import Deciding
 from pe_nfq.director import Director
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import Marks
@@ -268,7 +269,9 @@ class Agreement(RuleBasedStateMachine):
         return table
 
     def _start_worker(self, worker: int) -> None:
-        self.workers[worker] = Director(self._table(), lambda event, facts: None, lambda now, work: work())
+        self.workers[worker] = Director(
+            self._table(), lambda event, facts: None, lambda now, work: work()
+        )
         with self._undisturbed():
             self.workers[worker].follow()
 
@@ -315,18 +318,34 @@ class Agreement(RuleBasedStateMachine):
 
     def _same_call(self, worker: int, offset: int, lag: int) -> None:
         """A datagram of the key that the rule is about, or of one beside it."""
-        self._datagram(worker, (self.key + offset) % len(KEYS), lag)
+        self._datagrams(worker, [(self.key + offset) % len(KEYS)], lag)
 
-    def _datagram(self, worker: int, key: int, lag: int) -> None:
+    def _same_calls(self, worker: int, lag: int) -> None:
+        """Two datagrams of the key that the rule is about and one of the next, together."""
+        self._datagrams(worker, [self.key, (self.key + 1) % len(KEYS), self.key], lag)
+
+    def _datagrams(self, worker: int, keys: Sequence[int], lag: int) -> None:
+        """What a worker decides together; what it answers at once it has answered by then."""
         with self._process(worker) as free:
             if not free:
                 return
             director = self.workers[worker]
-            new = Decided(key, self.history.next(), self.clock)
             known = director.snapshot_number
-            decision = director.decide(self._packet(key), self.clock - lag)
-            new.ended, new.done = self.history.next(), self.clock
-            self._check(new, decision, known)
+            kept: list[tuple[Decided, Deciding]] = []
+            for key in keys:
+                new = Decided(key, self.history.next(), self.clock)
+                answer = director.begin(self._packet(key), self.clock - lag)
+                if isinstance(answer, Decision):
+                    self._has_decided(new, answer, known)
+                else:
+                    kept.append((new, answer))
+            decisions = director.finish([undecided for _, undecided in kept])
+            for (new, _), decision in zip(kept, decisions, strict=True):
+                self._has_decided(new, decision, known)
+
+    def _has_decided(self, new: Decided, decision: Decision, known: int) -> None:
+        new.ended, new.done = self.history.next(), self.clock
+        self._check(new, decision, known)
 
     def _packet(self, key: int) -> bytes:
         """Where lives differ, any message of the call: which, follows from what has happened."""
@@ -464,6 +483,7 @@ class Agreement(RuleBasedStateMachine):
     others = st.one_of(
         same_call,
         same_call,
+        st.tuples(st.just("same_calls"), workers_, lags),
         server_sends_,
         st.tuples(st.just("publish"), changes),
         st.tuples(st.just("follow"), workers_),
@@ -487,7 +507,15 @@ class Agreement(RuleBasedStateMachine):
         for gap, worker, lag, plan in hops:
             self.clock += gap
             self.plan = plan[:]
-            self._datagram(worker, key, lag)
+            self._datagrams(worker, [key], lag)
+
+    @rule(key=keys, gap=gaps, worker=workers_, lag=lags, plan=plans)
+    def calls(self, key: int, gap: int, worker: int, lag: int, plan: list[tuple[Any, ...]]) -> None:
+        """Datagrams of two keys that a worker settles in one transaction."""
+        self.key = key
+        self.clock += gap
+        self.plan = plan[:]
+        self._same_calls(worker, lag)
 
     @rule(
         key=keys,

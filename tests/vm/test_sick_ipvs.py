@@ -138,7 +138,7 @@ def test_with_full_queues_calls_flow() -> None:
         sick.end(signal.SIGSTOP)
         entered = 0
         # Few dialogs, so that 25,000 datagrams are quickly decided afterwards.
-        noise = [request(call_id) for call_id in call_ids("noise", 500)]
+        noise = [request(call_id) for call_id in call_ids("noise", 4000)]
         # Until nothing waits any more: both stages of both workers are full.
         while (waiting := sick.daemon.waiting()) > entered or not waiting:
             entered = waiting
