@@ -30,11 +30,19 @@ NOTES = st.builds(
 OLD_ACK = Note(b"ACK", 0, True, -1, 1, -1, -1)
 TIMES = st.builds(Lifetimes, *[st.integers(1, 1000)] * 4, max_expires=st.integers(1, (1 << 32) - 1))
 TIMEOUTS = st.integers(1, 100_000)
-FLAGS = st.dictionaries(st.integers(0, 200), st.booleans(), max_size=MAX_REMEMBERED)
 UINT32 = st.integers(0, (1 << 32) - 1)
+REMEMBERED = st.lists(st.integers(0, 200), max_size=MAX_REMEMBERED).map(tuple)
+OVER = st.integers(0, (1 << MAX_REMEMBERED) - 1)
 STATES = st.one_of(
     st.builds(
-        State, st.sampled_from(Phase), st.booleans(), UINT32, UINT32, UINT32, UINT32, FLAGS, FLAGS
+        State,
+        st.sampled_from(Phase),
+        st.booleans(),
+        *[UINT32] * 4,
+        REMEMBERED,
+        OVER,
+        REMEMBERED,
+        OVER,
     ).map(pack),
     st.binary(max_size=MAX_STATE),
 )
