@@ -28,6 +28,9 @@ VERSION: Final = b"SIP/2.0"
 #: Digits of a Content-Length that is believed; no UDP payload has more than 65,527 bytes.
 _MAX_LENGTH_DIGITS: Final = 9
 
+#: Attributes of packets as scapy sets them: its own `__setattr__` looks for a field first.
+_set: Final = object.__setattr__
+
 _CRLF: Final = b"\r\n"
 #: What a line without a name can begin with: anything, or it is empty.
 _ANY_INITIAL: Final = frozenset((b"", *(bytes((byte,)) for byte in range(256))))
@@ -93,10 +96,10 @@ class SIP(Packet):  # type: ignore[misc]
             fields["start_line"] = start_line
         fields["headers"] = headers
         fields["end"] = end
-        self.fields = fields
-        self.raw_packet_cache = s[: len(s) - len(body)]
-        self.raw_packet_cache_fields = {"headers": headers[:]}
-        self.explicit = 1
+        _set(self, "fields", fields)
+        _set(self, "raw_packet_cache", s[: len(s) - len(body)])
+        _set(self, "raw_packet_cache_fields", {"headers": headers[:]})
+        _set(self, "explicit", 1)
         return body
 
     def reread(self, message: bytes) -> None:
@@ -107,7 +110,7 @@ class SIP(Packet):  # type: ignore[misc]
         """
         if self.payload:
             self.remove_payload()
-        self.original = message
+        _set(self, "original", message)
         self.do_dissect(message)
 
     def extract_padding(self, s: bytes) -> tuple[bytes, bytes | None]:
@@ -197,9 +200,11 @@ def _parts(start_line: bytes) -> dict[str, Any]:
     if len(words) >= 2 and words[0].startswith(b"SIP/"):
         if len(words[1]) == 3 and words[1].isdigit():
             reason = start_line.split(None, 2)[2:]
-            parts.update(version=words[0], status=int(words[1]), reason=b"".join(reason).strip())
+            parts["version"], parts["status"] = words[0], int(words[1])
+            parts["reason"] = b"".join(reason).strip()
     elif len(words) >= 3 and words[-1].startswith(b"SIP/"):
-        parts.update(method=words[0], uri=b" ".join(words[1:-1]), version=words[-1])
+        parts["method"], parts["version"] = words[0], words[-1]
+        parts["uri"] = b" ".join(words[1:-1])
     return parts
 
 

@@ -76,7 +76,8 @@ class Header(bytes):
     @property
     def key(self) -> bytes:
         """The name that headers are compared by: lower case, never the compact form."""
-        key = self.name.lower()
+        name, colon, _ = self.partition(b":")
+        key = name.rstrip(BLANKS).lower() if colon else b""
         return FULL_NAMES.get(key, key)
 
     @property
