@@ -2,7 +2,7 @@
 
 A worker writes a few numbers a batch and never asks anybody; the supervisor,
 or the next one after it, reads who lives, who hangs, and who holds the
-table's write lock.
+table's write lock, and adds what passed the worker by.
 """
 
 import enum
@@ -27,7 +27,6 @@ COUNTERS: Final = (
     "dropped",
     "errors",
     "events-lost",
-    "socket-overruns",
     "related",
     "dissected",
     *(f"created-{kind.label}" for kind in Kind),
@@ -48,6 +47,12 @@ class Cell(enum.IntEnum):
     LOCK_SINCE = 7
     SNAPSHOT = 8  # the number of the snapshot the worker decides by
     FIRST_COUNTER = 9
+    # The supervisor's (`pe_nfq.supervisor.losses`): they outlive worker and supervisor.
+    PASSED_ON = 59
+    LOST = 60
+    BOUND_BY = 61  # netlink port of the socket of which these were counted:
+    PASSED_SEEN = 62
+    DROPPED_SEEN = 63
 
 
 class State(enum.IntEnum):
@@ -83,7 +88,10 @@ class Heartbeats:
 
 
 def worker_facts(state_dir: Path) -> list[dict[str, Any]]:
-    """What the workers of a state directory say of themselves, or the last ones said."""
+    """What the workers of a state directory say of themselves, or the last ones said.
+
+    Counters are of the process; ``passed-on`` and ``lost`` of all that have served the queue.
+    """
     heartbeats = Heartbeats(state_dir)
     slots = [(number, heartbeats.slot(number)) for number in range(MAX_WORKERS + 1)]
     return [
@@ -94,6 +102,8 @@ def worker_facts(state_dir: Path) -> list[dict[str, Any]]:
             "queue": int(cells[Cell.QUEUE]),
             "snapshot": int(cells[Cell.SNAPSHOT]),
             "verdicts": int(cells[Cell.VERDICTS]),
+            "passed-on": int(cells[Cell.PASSED_ON]),
+            "lost": int(cells[Cell.LOST]),
             **{name: int(cells[at]) for at, name in enumerate(COUNTERS, Cell.FIRST_COUNTER)},
         }
         for number, cells in slots

@@ -1,13 +1,20 @@
-"""The netfilter queue of a worker: NetfilterQueue, and the three settings that it lacks.
+"""The netfilter queue of a worker: NetfilterQueue, and the settings that it lacks.
 
-* fail-open: what does not fit into the queue passes on to the next hook;
+* fail-open: what does not fit passes on to the next hook;
 * a copy range of whole datagrams (the library stops at 4,016 bytes);
 * a length of 0 to leave the queue without losing a datagram: what comes
-  passes on, what is in it is still decided.
+  passes on, what is in it is still decided;
+* NETLINK_NO_ENOBUFS: a full socket takes datagrams again as soon as there is room.
 
-They are NFQNL_MSG_CONFIG messages (`include/uapi/linux/netfilter/nfnetlink_queue.h`)
-on the library's own socket. The loop must come round under saturation too,
-so the library reads from a socket object that answers EAGAIN after a batch.
+All but the last are NFQNL_MSG_CONFIG messages
+(`include/uapi/linux/netfilter/nfnetlink_queue.h`) on the library's own socket.
+The loop must come round under saturation too, so the library reads from a
+socket object that answers EAGAIN after a batch.
+
+Two things bound what waits: the queue's length and the socket's buffer. With
+fail-open the kernel counts nothing when the queue is full
+(`__nfqnl_enqueue_packet`), but always when the socket is (`netlink_overrun`):
+so the socket is what becomes full, and `read_queues` can say how many passed.
 """
 
 import contextlib
@@ -17,9 +24,9 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from netfilterqueue import NetfilterQueue
 
@@ -29,10 +36,17 @@ BATCH_NS: Final = 1_000_000
 #: The largest IP datagram, and room for netlink's own headers.
 COPY_RANGE: Final = 0xFFFF
 _RECV_SIZE: Final = COPY_RANGE + 1 + 4096
-#: About one second of a worker's traffic at most: a hung worker must not hold calls for longer.
-QUEUE_LENGTH: Final = 8192
-#: Room for a full queue of usual datagrams, which the kernel counts with about 4 KiB each.
-_SOCKET_BUFFER: Final = 32 << 20
+#: More than the socket holds of the smallest datagrams (768 bytes each): it is full before.
+QUEUE_LENGTH: Final = 0xFFFF
+#: About one second of a worker's new dialogs at most: a hung worker must not hold calls for longer.
+#: The kernel doubles it, and counts what it allocates: 16,384 datagrams of 531 bytes, 9,100 of
+#: 1,500, 1,260 of 9,000. SO_RCVBUFFORCE, which nfnl_rcvbufsiz() uses, goes beyond rmem_max.
+_SOCKET_BUFFER: Final = 10 << 20
+
+#: `include/uapi/linux/netlink.h`. Without it a socket that was full once is "congested": it takes
+#: nothing until it has been read to its end. ENOBUFS itself tells us nothing that is not counted.
+_SOL_NETLINK: Final = 270
+_NETLINK_NO_ENOBUFS: Final = 5
 
 _NFNL_SUBSYS_QUEUE: Final = 3
 _NFQNL_MSG_CONFIG: Final = 2
@@ -45,19 +59,17 @@ _NFQA_CFG_F_FAIL_OPEN: Final = 1
 _NFQNL_COPY_PACKET: Final = 2
 
 _PROC: Final = Path("/proc/net/netfilter/nfnetlink_queue")
+_SOCKETS: Final = Path("/proc/net/netlink")
+_NETLINK_NETFILTER: Final = "12"
 
 
 class QueueSocket:
-    """What the library reads from: the queue's socket, in batches.
-
-    `overruns` counts ENOBUFS, which the library swallows: datagrams that the
-    kernel could not hand over (with fail-open they have passed on).
-    """
+    """What the library reads from: the queue's socket, in batches."""
 
     def __init__(self, fd: int) -> None:
         self.socket = socket.socket(fileno=os.dup(fd))
         self.socket.setblocking(False)
-        self.overruns = 0
+        self.socket.setsockopt(_SOL_NETLINK, _NETLINK_NO_ENOBUFS, 1)
         self.cut = True
         self._recv = self.socket.recv
         self._left = BATCH_DATAGRAMS
@@ -81,11 +93,7 @@ class QueueSocket:
         if not left & 7 and (left == 0 or time.monotonic_ns() > self._until):
             self.cut = True
             raise BlockingIOError(errno.EAGAIN, "end of batch")
-        try:
-            message = self._recv(_RECV_SIZE)
-        except OSError as error:
-            self.overruns += error.errno == errno.ENOBUFS
-            raise
+        message = self._recv(_RECV_SIZE)
         self._left = left - 1
         return message
 
@@ -161,11 +169,50 @@ def _undisturbed() -> Iterator[None]:
         os.sched_setscheduler(0, policy, parameters)
 
 
+class QueueState(NamedTuple):
+    """A bound queue. `port` is the netlink port of the socket that reads it: another, another bind.
+
+    `waiting`: datagrams without a verdict. The others count from the bind: `passed`, what did not
+    fit into the socket and went on to the next hook (fail-open); `dropped`, what did not fit
+    and was dropped, before fail-open was set.
+    """
+
+    port: int
+    waiting: int
+    passed: int
+    dropped: int
+
+
+def read_queues() -> dict[int, QueueState]:
+    """The bound queues of this network namespace, by number."""
+    return parse_queues(_lines(_PROC), _lines(_SOCKETS))
+
+
+def parse_queues(queues: Iterable[str], sockets: Iterable[str]) -> dict[int, QueueState]:
+    """Of the lines of nfnetlink_queue and of netlink in /proc/net.
+
+    Queues: number, port, waiting, copy mode, copy range, dropped as the queue was full, dropped as
+    the socket was, last id, 1. Sockets: address, protocol, port, groups, memory, to write, dump,
+    locks, drops, inode.
+    """
+    fields = (line.split() for line in sockets)
+    drops = {int(f[2]): int(f[8]) for f in fields if f[1] == _NETLINK_NETFILTER}
+    states = {}
+    for row in (list(map(int, line.split())) for line in queues):
+        number, port, waiting, full, undelivered = row[0], row[1], row[2], row[5], row[6]
+        passed = max(drops.get(port, 0) - undelivered, 0)
+        states[number] = QueueState(port, waiting, passed, full + undelivered)
+    return states
+
+
 def queue_lengths() -> dict[int, int]:
     """How many datagrams wait in each bound queue of this network namespace."""
-    try:
-        lines = _PROC.read_text().splitlines()
-    except FileNotFoundError:
-        return {}
-    rows = (line.split() for line in lines)
+    rows = (line.split() for line in _lines(_PROC))
     return {int(row[0]): int(row[2]) for row in rows}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except FileNotFoundError:  # the kernel's nfnetlink_queue is not loaded
+        return []

@@ -68,7 +68,7 @@ class Worker:
 
     def _take_slot(self, queue: int) -> None:
         claim(self._slot, os.getpid(), queue)
-        for cell in range(Cell.BEAT, len(self._slot)):
+        for cell in range(Cell.BEAT, Cell.PASSED_ON):
             self._slot[cell] = 0
         self._slot[Cell.BEAT] = boottime_ms()
 
@@ -143,7 +143,6 @@ class Worker:
         self._counted = self._now
         counts = self._director.counts
         counts["events-lost"] = self._events.lost
-        counts["socket-overruns"] = self._queue.socket.overruns
         for number, name in enumerate(COUNTERS, Cell.FIRST_COUNTER):
             self._slot[number] = counts[name]
 

@@ -103,10 +103,12 @@ class AdoptSpec:
 class Config:
     """A whole configuration file, checked. `vip_local` None: find out; `outbound` None: of masq.
 
-    `lifetimes` are those of services of which the file says nothing.
+    `worker_cpus`: the processors that workers run on, in turn; none: any. `lifetimes` are
+    those of services of which the file says nothing.
     """
 
     workers: int
+    worker_cpus: tuple[int, ...]
     queue: int
     standby_queue: int
     steering: Steering

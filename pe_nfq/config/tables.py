@@ -8,6 +8,7 @@ from typing import Any, Final
 from pe_nfq.config.addresses import full_mask, mask, method, real_server_address, virtual_address
 from pe_nfq.config.adopt import ADOPT
 from pe_nfq.config.checks import check_adopts, check_both, check_servers, check_services
+from pe_nfq.config.cpus import worker_cpus
 from pe_nfq.config.lifetime import DEFAULT_LIFETIME, LIFETIME, TIMEOUTS, with_lifetimes
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables, show
 from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE
@@ -167,6 +168,13 @@ def _services(value: object, seen: Seen) -> tuple[ServiceSpec, ...]:
 
 TOP: Final = (
     Option("workers", Integer(1, MAX_WORKERS), 1, "worker processes, a netfilter queue each"),
+    Option(
+        "worker_cpus",
+        worker_cpus,
+        "none",
+        'the processors that workers run on, in turn, like "2-5,7"; none: any; the standby runs '
+        "on any",
+    ),
     Option("queue", _queue, 5060, "the first worker's queue; the others' follow it"),
     Option(
         "standby_queue",

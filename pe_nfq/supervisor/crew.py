@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +25,10 @@ from pe_nfq.heartbeat import (
     lives,
     scheduling,
 )
-from pe_nfq.nfqueue import queue_lengths
-from pe_nfq.supervisor.member import Member
+from pe_nfq.nfqueue import queue_lengths, read_queues
+from pe_nfq.supervisor.affinity import place
+from pe_nfq.supervisor.losses import Losses
+from pe_nfq.supervisor.member import Member, end_of
 from pe_nfq.supervisor.watchdog import Reading, Watchdog
 from pe_nfq.templates import boottime_ms
 
@@ -50,13 +52,19 @@ class Crew:
         verbose: bool,
         tell: Tell,
         died: Callable[[], None],
+        cpus: Sequence[int] = (),
     ) -> None:
-        """`queues`: the queue of each slot. `died` is called after every death."""
+        """`queues`: the queue of each slot. `died` is called after every death.
+
+        `cpus`: the processors that workers run on, in turn; by default any.
+        """
         self._state_dir = state_dir
         self._verbose = verbose
         self._tell = tell
         self._on_death = died
+        self._cpus = cpus
         self._heartbeats = Heartbeats(state_dir)
+        self._losses = Losses(self._heartbeats, tell)
         self._members = {slot: Member(slot, queue) for slot, queue in queues.items()}
         self._watchdog = Watchdog()
         self._leaving = False
@@ -111,6 +119,9 @@ class Crew:
         """One tick of the watchdog: kill what hangs. For `lock_is_ours` see `Watchdog.judge`."""
         now = boottime_ms()
         queued = queue_lengths()
+        self._losses.wait(queued)
+        if self._losses.is_due(now):
+            self._look_for_losses()
         readings = [
             Reading(
                 member.slot,
@@ -128,6 +139,10 @@ class Crew:
         for member in self._members.values():
             if member.pid and self._is_starting(member) and now - member.started > _START_LIMIT:
                 self._kill(member, "did not start serving")
+
+    def _look_for_losses(self) -> None:
+        serving = (member for member, _ in self._serving())
+        self._losses.look(boottime_ms(), serving, read_queues())
 
     def _serving(self) -> list[tuple[Member, Any]]:
         return [
@@ -171,22 +186,26 @@ class Crew:
         member.started = boottime_ms()
         self._watchdog.forget(member.slot)
         self._loop.add_reader(member.pidfd, self._died, member)
+        place(member, self._cpus, self._tell)
 
     def _died(self, member: Member) -> None:
         """Reap, tell, start another one."""
         self._loop.remove_reader(member.pidfd)
         os.close(member.pidfd)
         status = None if member.process is None else member.process.wait()
-        member.count_failure(served=not self._is_starting(member), now=boottime_ms())
+        served = not self._is_starting(member)
+        member.count_failure(served=served, now=boottime_ms())
+        lost = self._losses.died(member, served=served)
         pid, member.pid, member.pidfd, member.process = member.pid, 0, -1, None
         if self._leaving:
             return
-        self._start_again(member, pid, "unknown" if status is None else _status(status))
+        self._start_again(member, pid, end_of(status), lost)
         self._on_death()
 
-    def _start_again(self, member: Member, pid: int, why: str) -> None:
+    def _start_again(self, member: Member, pid: int, why: str, lost: int = 0) -> None:
+        facts = {"worker": member.name, "pid": pid, "why": why, "lost": lost}
         delay = member.backoff
-        self._tell("worker-died", worker=member.name, pid=pid, why=why, restart_in=delay)
+        self._tell("worker-died", **facts, restart_in=delay)
         self._loop.call_later(delay, self._respawn, member)
 
     def _respawn(self, member: Member) -> None:
@@ -196,6 +215,7 @@ class Crew:
     def _kill(self, member: Member, why: str) -> None:
         self._tell("worker-hung", worker=member.name, pid=member.pid, why=why)
         self._watchdog.forget(member.slot)
+        self._look_for_losses()  # now: with its queue its counters go
         member.send(signal.SIGKILL)
 
     async def _retire(self, member: Member) -> None:
@@ -227,7 +247,3 @@ class Crew:
                 return False
             await asyncio.sleep(0.01)
         return True
-
-
-def _status(status: int) -> str:
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

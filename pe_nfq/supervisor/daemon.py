@@ -92,6 +92,7 @@ class Supervisor:
             config.verbosity >= 9,
             self._tell,
             self._worker_died,
+            config.worker_cpus,
         )
         await self._crew.adopt()
         # Before the table, and not stopped by it: a worker that hangs may hold its lock.
@@ -180,6 +181,7 @@ def _refuse_to_change(old: Config, new: Config) -> None:
     """A running daemon follows changed services; the rest is built into what runs."""
     for name in (
         "workers",
+        "worker_cpus",
         "queue",
         "standby_queue",
         "steering",

@@ -51,3 +51,10 @@ class Member:
         # Bounded before the power, too: a queue that is taken for hours makes thousands.
         doublings = min(self.failures - 1, _MOST_DOUBLINGS)
         return float(min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**doublings))
+
+
+def end_of(status: int | None) -> str:
+    """How a process ended, by `Popen.wait`; of one that was no child of ours nobody knows."""
+    if status is None:
+        return "unknown"
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

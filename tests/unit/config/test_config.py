@@ -44,6 +44,13 @@ class NumberedByFirstUse:
         return self.service_id(f"{service} {dest}")
 
 
+def _cpus(present: str, directory: Path) -> Path:
+    """What the kernel says of the processors of another machine."""
+    path = directory / "present"
+    path.write_text(f"{present}\n")
+    return path
+
+
 def test_defaults() -> None:
     """Only an address is needed; everything else is as documented."""
     read = config.parse(minimal(), "test")
@@ -117,6 +124,23 @@ def test_queues_follow_each_other() -> None:
     read = config.parse(minimal(workers=4, queue=100), "test")
     assert read.queues == range(100, 104)
     assert read.standby_queue == 99
+
+
+def test_workers_run_on_the_cpus_of_the_list_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the operator wrote it, not sorted; "none", the default, leaves it to the kernel."""
+    monkeypatch.setattr("pe_nfq.config.cpus._PRESENT", _cpus("0-7", tmp_path))
+    lists = {"none": (), "0": (0,), "2-5,7": (2, 3, 4, 5, 7), " 7, 0-1 ": (7, 0, 1)}
+    for text, cpus in lists.items():
+        assert config.parse(minimal(worker_cpus=text), "test").worker_cpus == cpus
+    assert config.parse(minimal(), "test").worker_cpus == ()
+
+
+def test_without_sysfs_a_cpu_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can tell then which there are."""
+    monkeypatch.setattr("pe_nfq.config.cpus._PRESENT", Path("/proc/missing"))
+    assert config.parse(minimal(worker_cpus="900"), "test").worker_cpus == (900,)
 
 
 def test_disk_only_on_request() -> None:

@@ -1,5 +1,6 @@
 """Every mistake in a file gives one line: file, key, what is wrong, what would be right."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ SERVER_FORM = 'is not an IP address, like "192.0.2.11" or "[2001:db8::11]:5060"'
 NO_SERVICE = (
     "service: there is none; add a [[service]] with its address and servers, or an [[adopt]]"
 )
+CPU_FORM = 'is not "none" or a list of CPUs, like "2-5,7"'
+#: Of a machine without gaps between them.
+CPUS = os.sysconf("SC_NPROCESSORS_CONF")
+PRESENT = Path("/sys/devices/system/cpu/present").read_text().strip()
 NOT_LOOKED_UP = "names are not looked up"
 
 
@@ -50,6 +55,23 @@ TOP = (
         file("workers = true"),
         "workers: true is not a whole number from 1 to 32",
     ),
+    *(
+        Case(f"worker-cpus {value}", file(f"worker_cpus = {value}"), f"worker_cpus: {why}")
+        for value, why in (
+            ('"auto"', f'"auto" {CPU_FORM}'),
+            ('""', f'"" {CPU_FORM}'),
+            ('"0,"', f'"0," {CPU_FORM}'),
+            ('"0-"', f'"0-" {CPU_FORM}'),
+            ('"-1"', f'"-1" {CPU_FORM}'),
+            ('"123456"', f'"123456" {CPU_FORM}'),
+            ("0", f"0 {CPU_FORM}"),
+            ("[0]", f"an array {CPU_FORM}"),
+            ('"1-0"', "1-0 goes down; write 0-1"),
+            ('"0,0"', "CPU 0 is named twice; name it once"),
+            ('"0-99999"', f"there is no CPU {CPUS}; this machine has {PRESENT}"),
+            ('"99999"', f"there is no CPU 99999; this machine has {PRESENT}"),
+        )
+    ),
     Case(
         "workers-float",
         file("workers = 2.0"),
@@ -73,8 +95,8 @@ TOP = (
     Case(
         "unknown-key-far",
         file("colour = 2"),
-        "colour: unknown key; known here: workers, queue, standby_queue, steering, vip_local, "
-        "outbound, mark_base, table_base, rule_priority, allow_disk, state_dir, max_templates, "
+        "colour: unknown key; known here: workers, worker_cpus, queue, standby_queue, steering, "
+        "vip_local, outbound, mark_base, table_base, rule_priority, allow_disk, state_dir, max_templates, "
         "verbosity, log_rate, lifetime, adopt, service",
     ),
     Case(
