@@ -1,4 +1,4 @@
-"""How much a second of what can be left undone. Pure: clocks are passed in."""
+"""How much at most of what can be left undone. Pure: clocks are passed in."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,22 +24,26 @@ class Budget:
 
 
 class TimeBudget:
-    """So much time a second (ns, by `clock`) for work whose cost nobody knows beforehand."""
+    """So much time (ns, by `clock`) in each `period` (ms), for work of unknown cost.
 
-    def __init__(self, per_second: int, clock: Callable[[], int]) -> None:
-        self._per_second = per_second
+    What is short of a second holds up nobody for long when all is spent at once.
+    """
+
+    def __init__(self, time: int, period: int, clock: Callable[[], int]) -> None:
+        self._time = time
+        self._period = period
         self._clock = clock
-        self._second = -1
+        self._current = -1
         self._left = 0
 
     def within(self, now: int, work: Callable[[], T]) -> T | None:
-        """What `work` returns; None when at `now` (ms) the time of this second is over.
+        """What `work` returns; None when at `now` (ms) the time of this period is over.
 
         Work that was begun is done, whatever it takes. Raises what it raises.
         """
-        if now // 1000 != self._second:
-            self._second = now // 1000
-            self._left = self._per_second
+        if now // self._period != self._current:
+            self._current = now // self._period
+            self._left = self._time
         if self._left <= 0:
             return None
         began = self._clock()

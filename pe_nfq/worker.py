@@ -31,8 +31,10 @@ from pe_nfq.templates import Table, boottime_ms
 
 #: How long an idle worker sleeps: its heartbeat and a new snapshot wait no longer (ms).
 IDLE_WAIT: Final = 50
-#: How much of a second (ns) engines may take to tell facts of new dialogs: 5 %.
-FACTS_TIME: Final = 50_000_000
+#: Engines may take 5 % of the time to tell facts of new dialogs, and no more than 1 ms at once:
+#: so much (ns) in each period (ms).
+FACTS_TIME: Final = 1_000_000
+FACTS_PERIOD: Final = 20
 #: How long a leaving worker works off its queue at most (ms).
 DRAIN_LIMIT: Final = 1000
 #: Datagrams that are settled together at most: what a transaction costs is spread thin by then,
@@ -55,7 +57,7 @@ class Worker:
         self._events = EventWriter(state_dir, "standby" if slot == 0 else str(slot))
         lock_cells = self._slot[Cell.LOCK_STATE : Cell.LOCK_SINCE + 1]
         self._table = Table.attach(state_dir, lock_cells)
-        facts = TimeBudget(FACTS_TIME, time.perf_counter_ns)
+        facts = TimeBudget(FACTS_TIME, FACTS_PERIOD, time.perf_counter_ns)
         self._director = Director(self._table, self._events.emit, facts.within)
         self._director.follow()
         self._now = self._counted = boottime_ms()
