@@ -1,7 +1,9 @@
-"""`scripts/bench`: what a worker costs beside the least that a netfilter queue can cost.
+"""`scripts/bench`: what a datagram costs, beside what it would cost elsewhere.
 
-Three rows over one path in the lab, same datagrams, same rules, same copy
-range: no queue; a C program that only marks and accepts (`null_verdict.c`);
-`pe-nfq run` with one worker that has seen every dialog. CPU per datagram is
-the steady measure; packets/s varies with what else the machine does.
+A section (`tests.bench.sections`) measures one thing and puts rows and ratios
+into `tests.bench.results`. What is compared is run alternately within each
+round (`runner`), over one path (`rig`), with one sender (`sender.c`) and the
+same datagrams (`datagrams`); what decides them is one of `subjects`. CPU per
+datagram, from the scheduler's own accounts, is the steady measure; packets/s
+varies with what else the machine does. `readme` and `chart` show a result.
 """

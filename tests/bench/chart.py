@@ -1,49 +1,104 @@
 """The chart of a result: bars of what a datagram costs and how many pass, and how cost grows."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-#: No display, and no state that a second chart would find.
-mpl.use("Agg")
+_CPU: Final = ": CPU ns/datagram"
+_PACKETS: Final = ": packets/s"
+#: What bars are drawn of; the rest of the rows varies one of these.
+_MAIN: Final = re.compile(
+    r"no queue|C null verdict|Kamailio .*|pe-nfq 2 workers, known dialogs"
+    r"|pe-nfq 1 worker, (known dialogs|new dialog every third datagram|fresh calls"
+    r"|two thirds one-shot)(, no budgets)?"
+)
+#: ``pe-nfq, 10,000 templates: CPU ns/datagram``: how many there are of what.
+_GROWTH: Final = re.compile(r"\b([\d,]+) ((?:live )?templates|services?|real servers)\b")
+_OURS, _OTHERS = "#2a6f97", "#9a9a9a"
 
-_CPU, _PACKETS = ": CPU ns/datagram", ": packets/s"
-_GROWTH: Final = "templates"
-_COLOURS: Final = {"pe-nfq": "#2a6f97", "": "#a3a3a3"}
+
+class Bar(NamedTuple):
+    """What, and its median, lowest and highest."""
+
+    name: str
+    median: float
+    low: float
+    high: float
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
     """Write a PNG of `found` (`Results.as_json`). Raises OSError."""
-    rows = {row["name"]: row for row in found["rows"]}
-    figure = Figure(figsize=(11, 0.9 + 0.33 * max(4, len(_bars(rows, _PACKETS)))), dpi=110)
-    left, right = figure.subplots(1, 2)
-    _draw_bars(left, _bars(rows, _CPU), "worker CPU, us a datagram", 1e-3)
-    _draw_bars(right, _bars(rows, _PACKETS), "thousand datagrams a second", 1e-3)
+    cpu, packets, lines = bars(found, _CPU), bars(found, _PACKETS), growth(found)
+    height = 1.0 + 0.34 * max(4, len(packets))
+    figure = Figure(figsize=(11, height + (2.6 if lines else 0)), dpi=100)
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2 if lines else 1, 2, height_ratios=[height, 2.6][: 1 + bool(lines)])
+    _draw_bars(figure.add_subplot(grid[0, 0]), cpu, "CPU of the worker, us a datagram")
+    _draw_bars(figure.add_subplot(grid[0, 1]), packets, "thousand datagrams a second")
+    if lines:
+        _draw_lines(figure.add_subplot(grid[1, :]), lines)
     facts = found["machine"]
     figure.suptitle(f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}", fontsize=9)
     figure.tight_layout()
-    figure.savefig(path, format="png", metadata={"Software": None})
+    figure.savefig(path, format="png")
 
 
-def _bars(rows: dict[str, dict[str, Any]], suffix: str) -> list[tuple[str, dict[str, Any]]]:
-    """(name, row) of the quantity that `suffix` names, in the order in which they were measured."""
-    return [(name.removesuffix(suffix), row) for name, row in rows.items() if name.endswith(suffix)]
+def bars(found: dict[str, Any], suffix: str) -> list[Bar]:
+    """The rows of the comparison of one quantity, in thousands, in the order of measuring."""
+    return [
+        Bar(name, *(row[key] / 1000 for key in ("median", "min", "max")))
+        for row in found["rows"]
+        if row["name"].endswith(suffix)
+        and _MAIN.fullmatch(name := row["name"].removesuffix(suffix))
+    ]
 
 
-def _draw_bars(
-    axes: Axes, bars: list[tuple[str, dict[str, Any]]], title: str, scale: float
-) -> None:
-    names = [name for name, _ in bars]
-    values = [row["median"] * scale for _, row in bars]
-    below = [value - row["min"] * scale for value, (_, row) in zip(values, bars, strict=True)]
-    above = [row["max"] * scale - value for value, (_, row) in zip(values, bars, strict=True)]
-    colours = [_COLOURS["pe-nfq" if name.startswith("pe-nfq") else ""] for name in names]
-    axes.barh(names, values, color=colours, xerr=[below, above], ecolor="#404040")
+def growth(found: dict[str, Any]) -> dict[str, list[tuple[int, float]]]:
+    """CPU (us a datagram) by how many there are: of templates, of services, of real servers."""
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for row in found["rows"]:
+        many = _GROWTH.search(row["name"]) if row["name"].endswith(_CPU) else None
+        if many:
+            what = many[2].removesuffix("s") + "s"
+            point = (int(many[1].replace(",", "")), row["median"] / 1000)
+            lines.setdefault(what, []).append(point)
+    return {what: sorted(points) for what, points in lines.items() if len(points) > 1}
+
+
+def _draw_bars(axes: Axes, drawn: Sequence[Bar], title: str) -> None:
+    below = [bar.median - bar.low for bar in drawn]
+    above = [bar.high - bar.median for bar in drawn]
+    colours = [_OURS if bar.name.startswith("pe-nfq") else _OTHERS for bar in drawn]
+    names = [bar.name.removeprefix("pe-nfq ") for bar in drawn]
+    medians = [bar.median for bar in drawn]
+    axes.barh(names, medians, color=colours, xerr=[below, above], ecolor="#404040")
     axes.invert_yaxis()
     axes.set_title(title, fontsize=9)
     axes.tick_params(labelsize=8)
-    for at, value in enumerate(values):
-        axes.annotate(f" {value:.3g}", (0, at), va="center", fontsize=8, color="white")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.12)
+    for at, bar in enumerate(drawn):
+        axes.annotate(
+            f"{bar.median:,.3g}",
+            (bar.high, at),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+
+
+def _draw_lines(axes: Axes, lines: dict[str, list[tuple[int, float]]]) -> None:
+    for what, points in lines.items():
+        axes.plot(*zip(*points, strict=True), marker="o", label=what)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_title("CPU of the worker, us a datagram, by how many there are", fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8)

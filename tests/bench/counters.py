@@ -1,5 +1,6 @@
 """What processes, queues and log say before and after a run."""
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -51,6 +52,8 @@ class Readings(NamedTuple):
     supervisor: Times
     queues: Queues
     counts: Counter[str]
+    #: ns of the monotonic clock.
+    at: int
 
 
 def read(
@@ -74,6 +77,7 @@ def read(
         schedstat.times(supervisor) if supervisor else Times(0, 0),
         parse_queues(director.run(["cat", _QUEUES]).stdout, standby),
         counts,
+        time.monotonic_ns(),
     )
 
 

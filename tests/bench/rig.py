@@ -84,9 +84,11 @@ class Traffic:
     lap: int = 0
     next: int = 0
     window: int = _WINDOW
+    #: Where it goes: an address, or ADDRESS+COUNT (see `sender.c`); the lab's VIP without.
+    to: str = ""
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
     """What the sender says of a run."""
 
     sent: int
@@ -148,7 +150,7 @@ class Rig:
 
     def _run(self, target: Target, traffic: Traffic, seconds: float) -> Sample:
         before = self._read(target)
-        sent = self._send(traffic, seconds)
+        sent = self.send(traffic, seconds)
         after = self._read(target)
         if not sent.received:
             raise RuntimeError("no datagram reached the server")
@@ -164,7 +166,7 @@ class Rig:
         return Sample(
             packets_per_second=sent.received / sent.elapsed * 1e9,
             cpu_ns=cpu / sent.received,
-            waited=waited / sent.elapsed,
+            waited=waited / (after.at - before.at),
             supervisor_ns=(after.supervisor.cpu - before.supervisor.cpu) / sent.received,
             sender_waited=sent.full / sent.elapsed,
             losses=after.queues.since(before.queues, sent.lost),
@@ -176,17 +178,25 @@ class Rig:
             self.lab.director, target.workers, target.supervisor, target.state_dir, target.log
         )
 
-    def _send(self, traffic: Traffic, seconds: float) -> _Sent:
+    def send(self, traffic: Traffic, seconds: float) -> Sent:
+        """Send for `seconds` and wait for the last; the next run goes on behind it."""
         lab, server = self.lab, self.lab.servers[0]
         there = f"/run/netns/{lab.client.name}"
         command = [
             *("taskset", "--cpu-list", str(SENDER_CPU)),
-            *(str(self._sender), str(traffic.path), there, lab.client.address, lab.vip),
+            *(
+                str(self._sender),
+                str(traffic.path),
+                there,
+                lab.client.address,
+                traffic.to or lab.vip,
+            ),
             *map(str, (SIP_PORT, seconds, traffic.window, traffic.lap, traffic.next)),
+            "/sys/class/net/out0/statistics/rx_packets",
         ]
         text = server.run(command, timeout=seconds + 30).stdout
         *facts, traffic.lap, traffic.next = map(int, text.split())
-        return _Sent(*facts)
+        return Sent(*facts)
 
     def _lay_wires(self, wires: Wires) -> None:
         lab, client, server = self.lab, self.lab.client, self.lab.servers[0]

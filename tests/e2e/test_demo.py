@@ -1,6 +1,5 @@
-"""The demo and the bench, as people run them."""
+"""The demo, as people run it."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -49,15 +48,3 @@ def test_a_kept_lab_stays_until_it_is_removed() -> None:
 
     assert removed.returncode == 0
     assert namespace.names(name) == []
-
-
-def test_the_bench_measures_every_row() -> None:
-    """Each row delivers datagrams and the worker's cost stands beside the C program's."""
-    bench = _run("tests.bench", "--rounds", "1", "--seconds", "1", "--dialogs", "50", "--json")
-    assert bench.returncode == 0, bench.stderr
-    result = json.loads(bench.stdout)
-
-    for row in ("no queue", "C null verdict", "pe-nfq worker"):
-        assert result[row]["packets_per_second"][0] > 0
-    assert result["C null verdict"]["cpu_ns"][0] > 0
-    assert result["worker_vs_c_null"]["cpu_ns"][0] > 0
