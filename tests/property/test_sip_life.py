@@ -47,12 +47,13 @@ STATES = st.one_of(
     st.binary(max_size=MAX_STATE),
 )
 #: Not only what the rules make: of another version, or of an accident.
-FOREIGN = st.builds(Life, st.sampled_from(Kind), UINT32, STATES)
+FOREIGN = st.builds(Life, st.sampled_from(Kind), st.integers(0, 1 << 33), STATES)
 OLD = st.one_of(st.none(), FOREIGN)
 RULES = st.sampled_from([life, life_of_many])
 
 
 @example(life_of_many, Life(Kind.CALL, 0, b"\x01" + bytes(17)), [OLD_ACK], 1, Lifetimes())
+@example(life, Life(Kind.CALL, 1 << 32), [OLD_ACK], 1, Lifetimes())
 @given(RULES, OLD, st.lists(NOTES | st.just(OLD_ACK), min_size=1, max_size=25), TIMEOUTS, TIMES)
 def test_what_comes_twice_in_a_row_counts_once(rules, old, notes, timeout, times) -> None:  # type: ignore[no-untyped-def]
     for note in notes:
