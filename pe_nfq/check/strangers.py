@@ -4,14 +4,14 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from pe_nfq.check.items import Item, fail, ok, warn
 from pe_nfq.check.subject import Subject
 from pe_nfq.marks import FALLBACK_SLOTS, Marks
+from pe_nfq.nfqueue import read_queues
 from pe_nfq.steering.kernel import Kernel
 
-_QUEUES: Final = Path("/proc/net/netfilter/nfnetlink_queue")
 _SOCKETS: Final = Path("/proc/net/unix")
 #: The name by which a supervisor is alone in a network namespace.
 _STEERS: Final = "@pe-nfq-steering"
@@ -46,33 +46,18 @@ def _marks(subject: Subject) -> list[int]:
     return [*(marks.decided(dest.id) for _, dest in subject.dests()), *fallback]
 
 
-class Queue(NamedTuple):
-    """A bound netfilter queue (kernel: seq_show of nfnetlink_queue.c)."""
-
-    number: int
-    waiting: int
-    dropped: int
-    undelivered: int
-
-
-def read_queues(text: str) -> dict[int, Queue]:
-    """The queues of a listing: number, port, waiting, mode, range, dropped, undelivered, …"""
-    rows = (list(map(int, line.split())) for line in text.splitlines())
-    return {row[0]: Queue(row[0], row[2], row[5], row[6]) for row in rows if len(row) >= 7}
-
-
 def queues(subject: Subject) -> Iterator[Item]:
     """Who serves our queues, how fast, and what they lost."""
-    first = _queues()
+    first = read_queues()
     if any(queue.waiting for queue in first.values()):
         time.sleep(_HELD_UP)
-    then, workers = _queues(), Subject(subject.config, subject.file).workers
+    then, workers = read_queues(), Subject(subject.config, subject.file).workers
     for number in (subject.config.standby_queue, *subject.config.queues):
         if number not in first or number not in then:
             continue
         name = f"queue {number}"
         waiting = min(first[number].waiting, then[number].waiting)
-        lost = then[number].dropped + then[number].undelivered
+        missed = then[number].passed + then[number].dropped
         if number not in workers:
             what = f"is bound by a program that is no worker of {subject.config.state_dir}"
             yield fail(name, what, "let it use another; or say another queue, and load the rules")
@@ -82,21 +67,15 @@ def queues(subject: Subject) -> Iterator[Item]:
             yield fail(name, what, f"kill -9 {pid}  # others go on; the daemon starts a new one")
         elif waiting >= _BACKLOG:
             yield warn(name, f"{waiting} datagrams wait", "say more workers, and load the rules")
-        elif lost:
-            what = f"has lost {lost} datagrams since its worker began"
-            yield warn(name, what, "say more workers, and load the rules")
+        elif missed:
+            chance = "fallback mark" if number == subject.config.standby_queue else "standby worker"
+            what = f"{missed} datagrams did not fit, and went on to the {chance}, since its worker"
+            yield warn(name, f"{what} began", "say more workers, and load the rules")
 
 
 def _verdicts(subject: Subject, queue: int) -> int:
     """Of a worker when we began to look."""
     return int(subject.workers.get(queue, {}).get("verdicts", -1))
-
-
-def _queues() -> dict[int, Queue]:
-    try:
-        return read_queues(_QUEUES.read_text())
-    except FileNotFoundError:
-        return {}
 
 
 def another(subject: Subject) -> Iterator[Item]:

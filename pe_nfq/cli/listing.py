@@ -1,7 +1,7 @@
 """`pe-nfq list`: services, real servers and templates, in the columns that ipvsadm users know.
 
-Reads the template table (and for --json the workers' heartbeats), so it works while
-the daemon runs and on what a stopped or killed one left.
+Reads the template table and the workers' heartbeats, so it works while the daemon
+runs and on what a stopped or killed one left.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any, Final
 from pe_nfq import __version__
 from pe_nfq.adm.listing import settings_text, shown_name
 from pe_nfq.cli.connections import all_templates, json_template, template_lines, template_rows
+from pe_nfq.cli.workers import worker_lines
 from pe_nfq.config import default_state_dir, load
 from pe_nfq.config.lifetime import lifetime_facts
 from pe_nfq.errors import TableError
@@ -46,7 +47,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     where = parser.add_mutually_exclusive_group()
     where.add_argument("-c", "--config", type=Path, metavar="FILE", help="take state_dir from it")
     where.add_argument("--state-dir", type=Path, metavar="DIR", help="where the table lies")
-    parser.add_argument("--templates", action="store_true", help="one line a template")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--templates", action="store_true", help="one line a template")
+    what.add_argument(
+        "--workers", action="store_true", help="one line a worker: verdicts, and what passed it by"
+    )
     parser.add_argument(
         "--json", action="store_true", help="one JSON object; with --templates one a line"
     )
@@ -68,6 +73,9 @@ def _lines(table: Table, args: argparse.Namespace) -> Iterable[str]:
     if args.templates:
         rows = template_rows(all_templates(table), names(table), boottime_ms())
         return map(json_template, rows) if args.json else template_lines(rows, with_kinds=True)
+    state_dir = table.environment.directory.parent
+    if args.workers and not args.json:
+        return worker_lines(worker_facts(state_dir))
     snapshot = table.snapshot()
     if snapshot is None:
         raise TableError("no services are published yet; wait until `pe-nfq run` says ready")
@@ -76,8 +84,8 @@ def _lines(table: Table, args: argparse.Namespace) -> Iterable[str]:
         return live_by_kind(table, dest_id)
 
     if args.json:
-        workers = worker_facts(table.environment.directory.parent)
-        return [json.dumps(services_facts(snapshot, count) | {"workers": workers}, indent=2)]
+        facts = services_facts(snapshot, count) | {"workers": worker_facts(state_dir)}
+        return [json.dumps(facts, indent=2)]
     return service_lines(snapshot, count)
 
 

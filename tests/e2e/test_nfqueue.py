@@ -3,17 +3,20 @@
 import functools
 import itertools
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pe_nfq.nfqueue import BATCH_DATAGRAMS, Queue
+from pe_nfq.nfqueue import BATCH_DATAGRAMS, Queue, QueueState, parse_queues
 from tests.lab.namespace import PREFIX, Namespace, inside
 from tests.lab.waiting import wait_until
 
 QUEUE = 7
+#: A socket buffer for a few datagrams.
+SMALL = 4096
 _numbers = itertools.count(1)
 
 
@@ -42,6 +45,12 @@ class Loop:
         """How many datagrams the kernel keeps for the queue."""
         table = self._namespace.run(["cat", "/proc/net/netfilter/nfnetlink_queue"]).stdout
         return next((int(line.split()[2]) for line in table.splitlines()), 0)
+
+    def state(self) -> QueueState:
+        """What the kernel says of the queue."""
+        tables = ("netfilter/nfnetlink_queue", "netlink")
+        texts = [self._namespace.run(["cat", f"/proc/net/{table}"]).stdout for table in tables]
+        return parse_queues(*(text.splitlines() for text in texts))[QUEUE]
 
     def receive(self, count: int) -> list[bytes]:
         return [self.receiver.recv(65535) for _ in range(count)]
@@ -110,16 +119,54 @@ def test_a_batch_ends_although_there_is_more(loop: Loop) -> None:
     assert loop.receive(BATCH_DATAGRAMS + 10) == [b"x"] * (BATCH_DATAGRAMS + 10)
 
 
-def test_what_does_not_fit_passes_on(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail-open: a full queue costs the decision, not the datagram."""
-    monkeypatch.setattr("pe_nfq.nfqueue.QUEUE_LENGTH", 5)
+def test_what_does_not_fit_passes_on_and_is_counted(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fail-open: a full socket costs the decision, not the datagram; the kernel says how many."""
+    monkeypatch.setattr("pe_nfq.nfqueue._SOCKET_BUFFER", SMALL)
     queue = loop.bind(accept)
-    loop.send(*(b"%d" % number for number in range(8)))
+    payloads = [b"%d" % number for number in range(20)]
+    loop.send(*payloads)
 
-    assert loop.receive(3) == [b"5", b"6", b"7"]
+    waiting, passed = loop.state().waiting, loop.state().passed
+    assert (waiting + passed, loop.state().dropped) == (20, 0)
+    assert 0 < passed < 20
+    assert loop.receive(passed) == payloads[waiting:]
     queue.run_batch()
     queue.close()
-    assert loop.receive(5) == [b"0", b"1", b"2", b"3", b"4"]
+    assert loop.receive(waiting) == payloads[:waiting]
+
+
+def test_a_socket_that_was_full_takes_what_there_is_room_for(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NETLINK_NO_ENOBUFS: without it nothing is taken until all has been read."""
+    monkeypatch.setattr("pe_nfq.nfqueue._SOCKET_BUFFER", SMALL)
+    monkeypatch.setattr("pe_nfq.nfqueue.BATCH_DATAGRAMS", 1)
+    queue = loop.bind(accept)
+    loop.send(*[b"x"] * 20)
+    before = loop.state()
+    queue.run_batch()
+    assert loop.waiting() == before.waiting - 1
+    loop.send(b"y")
+    after = loop.state()
+    queue.close()
+
+    assert (after.waiting, after.passed) == (before.waiting, before.passed)
+
+
+@pytest.mark.parametrize("size", [500, 1500])
+def test_a_socket_holds_thousands_of_datagrams(loop: Loop, size: int) -> None:
+    """Its buffer is what we ask for, beyond what net.core.rmem_max allows."""
+    queue = loop.bind(accept)
+    for _ in range(8):
+        loop.send(*[b"x" * size] * 1024)
+    state = loop.state()
+    buffer = queue.socket.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    queue.close()
+
+    assert buffer > 2 * int(Path("/proc/sys/net/core/rmem_max").read_text())
+    assert (state.waiting, state.passed) == (8192, 0)
 
 
 def test_leaving_loses_nothing(loop: Loop) -> None:

@@ -1,7 +1,6 @@
-"""What the kernel lists of conntrack and of queues, read as it is, odd lines included."""
+"""What the kernel lists of conntrack, read as it is, odd lines included."""
 
 from pe_nfq.check.conntrack import Entry, read
-from pe_nfq.check.strangers import Queue, read_queues
 from pe_nfq.model import Endpoint
 
 CONNTRACK = """\
@@ -23,10 +22,3 @@ def test_conntrack() -> None:
             170, Endpoint.parse("[2001:db8::11]:5060"), Endpoint.parse("[2001:db8:5060::10]:5060")
         ),
     ]
-
-
-def test_queues() -> None:
-    """Waiting, dropped by the kernel, and not delivered to the program."""
-    text = " 5059  31337     0 2 65535     0     0        0  1\n 5060 31338 7 2 65535 2 3 99 1\n"
-    assert read_queues(text) == {5059: Queue(5059, 0, 0, 0), 5060: Queue(5060, 7, 2, 3)}
-    assert read_queues("") == {}

@@ -1,6 +1,7 @@
 """What `pe-nfq list` prints: columns, hostile Call-IDs, and a real table."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pe_nfq import __version__, config
 from pe_nfq.cli import main
 from pe_nfq.cli.connections import PE_DATA_WIDTH, json_template, template_lines, template_rows
 from pe_nfq.escape import CUT
+from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats
+from pe_nfq.heartbeat import claim as claim_slot
 from pe_nfq.lifetime import Kind, Life
 from pe_nfq.marks import Marks
 from pe_nfq.model import Snapshot
@@ -227,6 +230,26 @@ def test_services_with_their_live_templates(table: Table, state_dir: Path) -> No
         f"UDP  {V6} wlc persistent 7 mask 64 pe sip ops",
         f"  -> [2001:db8::11]:5060          0x50600001 1      {cells(6, 1, 1, 0, 1)}",
     ]
+
+
+def test_workers_with_what_passed_them_by(table: Table, state_dir: Path) -> None:
+    """A line each, the dead included: theirs are the sums of all that served the queue."""
+    heartbeats = Heartbeats(state_dir)
+    for number, pid in ((0, os.getpid()), (2, os.getpid())):
+        claim_slot(heartbeats.slot(number), pid, 5059 + number)
+    dead = heartbeats.slot(2)
+    dead[Cell.STARTED] -= 1
+    dead[Cell.VERDICTS], dead[Cell.PASSED_ON], dead[Cell.LOST] = 7, 8, 9
+    dead[Cell.FIRST_COUNTER + COUNTERS.index("created")] = 6
+    dead[Cell.FIRST_COUNTER + COUNTERS.index("errors")] = 5
+
+    title, standby, second = listed(state_dir, "--workers").splitlines()
+
+    columns = "Worker PID Queue Verdicts Created PassedOn Lost Errors"
+    assert " ".join(title.split()) == columns
+    assert standby.split() == ["standby", str(os.getpid()), "5059", *"00000"]
+    assert second.split() == ["2", "-", "5061", "7", "6", "8", "9", "5"]
+    assert title.index("Lost") == second.index("9")
 
 
 def test_services_as_json(table: Table, state_dir: Path) -> None:

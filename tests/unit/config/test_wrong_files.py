@@ -96,8 +96,8 @@ TOP = (
         "unknown-key-far",
         file("colour = 2"),
         "colour: unknown key; known here: workers, worker_cpus, queue, standby_queue, steering, "
-        "vip_local, outbound, mark_base, table_base, rule_priority, allow_disk, state_dir, max_templates, "
-        "verbosity, log_rate, lifetime, adopt, service",
+        "vip_local, outbound, mark_base, table_base, rule_priority, allow_disk, state_dir, "
+        "max_templates, verbosity, log_rate, lifetime, adopt, service",
     ),
     Case(
         "unknown-key-hostile",
