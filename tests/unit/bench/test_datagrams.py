@@ -79,6 +79,7 @@ def test_fresh_calls_are_in_order() -> None:
         calls.setdefault(call_id(datagram), []).append(datagram)
     assert [kinds(call) for call in calls.values()] == [[INVITE, ACK, BYE]] * 20
     assert [call_id(one) for one in made[:3]] != [call_id(made[0])] * 3
+    assert len(set(kinds(made[:20]))) > 1
 
 
 @pytest.mark.parametrize("mix", MIXES)
