@@ -31,6 +31,10 @@ _ALL: Final = ", no budgets"
 Mix = Callable[[], list[bytes]]
 
 
+#: What a worker may spend on new dialogs is of a second: less of one would show all of it or none.
+_WHOLE_SECOND: Final = 1.0
+
+
 class Row(NamedTuple):
     """What decides, and what is sent."""
 
@@ -89,9 +93,10 @@ def compare(names: Sequence[str], plan: Plan, results: Results, progress: Progre
 
         def run(name: str) -> Sample:
             row = ROWS[name]
+            seconds = max(plan.seconds, _WHOLE_SECOND) if row.is_new else plan.seconds
             known = None if row.mix is datagrams.fresh_calls else traffic(datagrams.dialogs)
             with row.subject(rig) as target:
-                return checked(name, rig.measure(target, traffic(row.mix), plan.seconds, known))
+                return checked(name, rig.measure(target, traffic(row.mix), seconds, known))
 
         crowded = [name for name in names if ROWS[name].workers >= len(CPUS)]
         runs: Runs[Sample] = Runs(names)
