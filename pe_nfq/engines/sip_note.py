@@ -97,7 +97,7 @@ def _note_of(
 
 
 def read_any_note(packet: bytes, at: int, end: int) -> Note | None:
-    """The same of any message, by all of its headers: five times the time."""
+    """The same of any message, by all of its headers: in twice the time."""
     head = read_head(packet, at, end)
     headers = head.headers
     cseq = headers.get(b"cseq", b"").split()
