@@ -17,8 +17,8 @@ _MAIN: Final = re.compile(
     r"|pe-nfq 1 worker, (known dialogs|new dialog every third datagram|fresh calls"
     r"|two thirds one-shot)(, no budgets)?"
 )
-#: ``pe-nfq, 10,000 templates: CPU ns/datagram``: how many there are of what.
-_GROWTH: Final = re.compile(r"\b([\d,]+) ((?:live )?templates|services?|real servers)\b")
+#: ``10,000 templates, known: CPU ns/datagram``: how many there are of what, and what is sent.
+_GROWTH: Final = re.compile(rf"([\d,]+) (template|service|server)s?(, .+)?{_CPU}")
 _OURS, _OTHERS = "#2a6f97", "#9a9a9a"
 
 
@@ -38,8 +38,12 @@ def draw(found: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(11, height + (2.6 if lines else 0)), dpi=100)
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2 if lines else 1, 2, height_ratios=[height, 2.6][: 1 + bool(lines)])
-    _draw_bars(figure.add_subplot(grid[0, 0]), cpu, "CPU of the worker, us a datagram")
-    _draw_bars(figure.add_subplot(grid[0, 1]), packets, "thousand datagrams a second")
+    left, names = figure.add_subplot(grid[0, 0]), [bar.name for bar in packets]
+    right = figure.add_subplot(grid[0, 1], sharey=left)
+    _draw_bars(left, names, cpu, "CPU of the worker, us a datagram")
+    _draw_bars(right, names, packets, "thousand datagrams a second")
+    left.invert_yaxis()
+    right.tick_params(labelleft=False)
     if lines:
         _draw_lines(figure.add_subplot(grid[1, :]), lines)
     facts = found["machine"]
@@ -59,38 +63,29 @@ def bars(found: dict[str, Any], suffix: str) -> list[Bar]:
 
 
 def growth(found: dict[str, Any]) -> dict[str, list[tuple[int, float]]]:
-    """CPU (us a datagram) by how many there are: of templates, of services, of real servers."""
+    """CPU (us a datagram) by how many there are: of templates, of services, of servers."""
     lines: dict[str, list[tuple[int, float]]] = {}
     for row in found["rows"]:
-        many = _GROWTH.search(row["name"]) if row["name"].endswith(_CPU) else None
-        if many:
-            what = many[2].removesuffix("s") + "s"
+        if many := _GROWTH.fullmatch(row["name"]):
             point = (int(many[1].replace(",", "")), row["median"] / 1000)
-            lines.setdefault(what, []).append(point)
+            lines.setdefault(f"{many[2]}s{many[3] or ''}", []).append(point)
     return {what: sorted(points) for what, points in lines.items() if len(points) > 1}
 
 
-def _draw_bars(axes: Axes, drawn: Sequence[Bar], title: str) -> None:
-    below = [bar.median - bar.low for bar in drawn]
-    above = [bar.high - bar.median for bar in drawn]
-    colours = [_OURS if bar.name.startswith("pe-nfq") else _OTHERS for bar in drawn]
-    names = [bar.name.removeprefix("pe-nfq ") for bar in drawn]
-    medians = [bar.median for bar in drawn]
-    axes.barh(names, medians, color=colours, xerr=[below, above], ecolor="#404040")
-    axes.invert_yaxis()
+def _draw_bars(axes: Axes, names: Sequence[str], drawn: Sequence[Bar], title: str) -> None:
+    """One a name; none where `drawn` has none."""
+    for at, name in enumerate(names):
+        for bar in (bar for bar in drawn if bar.name == name):
+            colour = _OURS if name.startswith("pe-nfq") else _OTHERS
+            reach = [[bar.median - bar.low], [bar.high - bar.median]]
+            axes.barh(at, bar.median, color=colour, xerr=reach, ecolor="#404040")
+            place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(f"{bar.median:,.3g}", (bar.high, at), fontsize=8, **place)
+    axes.set_yticks(range(len(names)), [name.removeprefix("pe-nfq ") for name in names])
     axes.set_title(title, fontsize=9)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.12)
-    for at, bar in enumerate(drawn):
-        axes.annotate(
-            f"{bar.median:,.3g}",
-            (bar.high, at),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
 
 
 def _draw_lines(axes: Axes, lines: dict[str, list[tuple[int, float]]]) -> None:

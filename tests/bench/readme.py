@@ -25,7 +25,10 @@ _CPU: Final = ": CPU ns/datagram"
 _PACKETS: Final = ": packets/s"
 _LOST: Final = ": lost"
 #: In the JSON alone: in another unit, or what notes say where it matters.
-_ELSEWHERE: Final = (_PACKETS, _CPU, ": CPU s/million datagrams", ": waited for a core")
+_ELSEWHERE: Final = (
+    *(_PACKETS, _CPU, ": CPU s/million datagrams", ": supervisor CPU ns/datagram"),
+    *(": waited for a core", ": sender could have sent more"),
+)
 
 
 def main() -> int:

@@ -142,6 +142,8 @@ def _report_row(name: str, samples: Sequence[Sample], results: Results) -> None:
         results.row(f"{name}: CPU s/million datagrams", "s", [ns / 1000 for ns in cpu])
         results.row(f"{name}: waited for a core", "share", [one.waited for one in samples])
         results.row(f"{name}: lost", "datagrams", [one.losses.total for one in samples])
+    sender = [one.sender_waited for one in samples]
+    results.row(f"{name}: sender could have sent more", "share", sender)
     if row.is_new:
         supervisor = [one.supervisor_ns for one in samples]
         results.row(f"{name}: supervisor CPU ns/datagram", "ns", supervisor)
@@ -163,8 +165,6 @@ def _tell_cores(runs: Runs[Sample], crowded: Sequence[str], results: Results) ->
         statistics.median(sample.sender_waited for sample in runs.of[name])
         for name in (_KNOWN, _TWO)
     )
-    results.row("sender could have sent more, 1 worker", "share", [one])
-    results.row("sender could have sent more, 2 workers", "share", [two])
     if _TWO in crowded:
         waited = statistics.median(sample.waited for sample in runs.of[_TWO])
         results.note(
