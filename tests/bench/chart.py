@@ -79,8 +79,14 @@ def _draw_bars(axes: Axes, names: Sequence[str], drawn: Sequence[Bar], title: st
             colour = _OURS if name.startswith("pe-nfq") else _OTHERS
             reach = [[bar.median - bar.low], [bar.high - bar.median]]
             axes.barh(at, bar.median, color=colour, xerr=reach, ecolor="#404040")
-            place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(f"{bar.median:,.3g}", (bar.high, at), fontsize=8, **place)
+            axes.annotate(
+                f"{bar.median:,.3g}",
+                (bar.high, at),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
     axes.set_yticks(range(len(names)), [name.removeprefix("pe-nfq ") for name in names])
     axes.set_title(title, fontsize=9)
     axes.tick_params(labelsize=8)
