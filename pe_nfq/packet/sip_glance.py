@@ -47,9 +47,9 @@ _START: Final = (
     rb"(?:(?!REGISTER|SUBSCRIBE|PUBLISH)([A-Z]++) \S++ SIP/2\.0"
     rb"|SIP/2\.0 ([1-6][0-9][0-9]) [^\r]*+)\r\n"
 )
-#: Of the first Via line the first branch before a comma.
+#: Of the first Via line the first branch before a comma; real ones have a few parameters.
 _VIA: Final = (
-    rb"(?:Via|v):[^\r\n,;]*+(?:;(?![Bb \t])[^\r\n,;]*+)*+;branch=([^ \t\r\n,;]++)[^\r]*+" + _END
+    rb"(?:Via|v):[^\r\n,;]*+(?:;(?![Bb \t])[^\r\n,;]*+){0,20}+;branch=([^ \t\r\n,;]++)[^\r]*+" + _END
 )
 #: The last `>;tag=` of the line. A display name may have anything in it, in quotes.
 _ADDRESS: Final = rb':[^\r\n"<>;=]*+(?:"[^\r\n"\\]*+"[ \t]*+)?+<[^\r\n<>]*+>'
