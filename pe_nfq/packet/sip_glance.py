@@ -49,7 +49,8 @@ _START: Final = (
 )
 #: Of the first Via line the first branch before a comma; real ones have a few parameters.
 _VIA: Final = (
-    rb"(?:Via|v):[^\r\n,;]*+(?:;(?![Bb \t])[^\r\n,;]*+){0,20}+;branch=([^ \t\r\n,;]++)[^\r]*+" + _END
+    rb"(?:Via|v):[^\r\n,;]*+(?:;(?![Bb \t])[^\r\n,;]*+){0,20}+;branch=([^ \t\r\n,;]++)[^\r]*+"
+    + _END
 )
 #: The last `>;tag=` of the line. A display name may have anything in it, in quotes.
 _ADDRESS: Final = rb':[^\r\n"<>;=]*+(?:"[^\r\n"\\]*+"[ \t]*+)?+<[^\r\n<>]*+>'
