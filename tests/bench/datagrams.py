@@ -19,6 +19,9 @@ DIALOGS: Final = 2000
 #: What the sender replaces by eight hexadecimal digits; characters of `word` and `token`.
 LAP: Final = "~~~~~~~~"
 
+#: As in `sender.c`: the numbers of laps do not come in order.
+_SCATTER: Final = 0x9E3779B1
+
 _USER: Final = "sip:+4930123456@203.0.113.10"
 _SDP: Final = (
     "v=0\r\no=trunk 3847 3847 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\n"
@@ -75,6 +78,16 @@ def call(word: str) -> tuple[bytes, bytes, bytes]:
 def ping(word: str) -> bytes:
     """An OPTIONS outside of any dialog, as scanners and monitors send it."""
     return _request("OPTIONS", word, "o", 1, "", WITHOUT_SDP, ("Accept: application/sdp",))
+
+
+def in_call(word: str, transaction: str) -> bytes:
+    """An INFO within the call of `word`; `transaction` makes its branch differ from others'."""
+    return _request("INFO", word, f"n{transaction}", 3, f";tag=t{word}", WITHOUT_SDP)
+
+
+def lap_digits(lap: int) -> str:
+    """What the sender writes over `LAP` in a lap."""
+    return f"{lap * _SCATTER & 0xFFFFFFFF:08x}"
 
 
 def _request(

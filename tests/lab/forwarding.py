@@ -47,6 +47,16 @@ class Round(NamedTuple):
     steered: float
 
 
+class Sent(NamedTuple):
+    """Packets that reached the server, and the sender's CPU time for each (ns).
+
+    The kernel forwards in the sender's system call, for as long as the sender has its core.
+    """
+
+    packets_per_second: float
+    cpu_ns: float
+
+
 class Path:
     """A way through a lab's director, and a socket at its end that nobody reads."""
 
@@ -65,11 +75,19 @@ class Path:
 
     def measure(self, seconds: float) -> float:
         """Packets/s that reach the server while the client sends as fast as it can."""
+        return self.send(seconds).packets_per_second
+
+    def send(self, seconds: float) -> Sent:
+        """Send as fast as the client can."""
         payload = bytes(_SIZE * _SEGMENTS)
-        before, start = self._received(), time.monotonic()
+        before, cpu, start = self._received(), time.thread_time_ns(), time.monotonic()
         while (elapsed := time.monotonic() - start) < seconds:
             self._sender.send(payload)
-        return (self._received() - before) / elapsed
+        cpu = time.thread_time_ns() - cpu
+        packets = self._received() - before
+        if not packets:
+            raise RuntimeError("no packet passed the director: not a measurement")
+        return Sent(packets / elapsed, cpu / packets)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -99,14 +117,14 @@ def measure(args: argparse.Namespace) -> Iterator[Round]:
     family: Family = 6 if args.ipv6 else 4
     bare, ruled, steered = (Lab(family=family, servers=args.servers) for _ in Round._fields)
     with _path(bare) as first, _path(ruled) as second, _path(steered) as third, PeNfq(steered):
-        _add_rules(ruled)
+        add_rules(ruled)
         for number in range(args.rounds + 1):
             turns = Round(*(path.measure(args.seconds) for path in (first, second, third)))
             if number:
                 yield turns
 
 
-def _add_rules(lab: Lab) -> None:
+def add_rules(lab: Lab) -> None:
     """One of each kind, as any director has them that filters and routes by policy."""
     lab.director.ip("rule add fwmark 1 lookup 1 pref 1", family=lab.family)
     for table in ("raw", "mangle"):
