@@ -212,7 +212,8 @@ class Director:
             if isinstance(flow, OutFlow):
                 decision = yield from self._outbound.decide(flow, packet, at, end, cut, now)
             else:
-                decision = yield from self._decide_in_flow(flow, packet, at, end, cut, now)
+                answer = self._decide_in_flow(flow, packet, at, end, cut, now)
+                decision = answer if isinstance(answer, Decision) else (yield from answer)
             if decision is not None:
                 return decision
             # Another datagram of the same batch may have loaded it by now.
@@ -253,20 +254,20 @@ class Director:
 
     def _decide_in_flow(
         self, flow: Flow, packet: bytes, at: int, end: int, cut: bool, now: int
-    ) -> Looking:
-        """Ask the engine, then the table. None: the snapshot is old."""
+    ) -> Decision | Looking:
+        """Ask the engine, then the table."""
         decide, service = self._persistence.decide, flow.served.service
         if not service.timeout:
             return self._passed(Reason.NOT_PERSISTENT)
         message = Message(flow.served, packet, at, end, self._emit, cut=cut)
         pe_data = message.pe_data
         if isinstance(pe_data, bytes):
-            return (yield from decide(flow, flow.scope, pe_data, message, now))
+            return decide(flow, flow.scope, pe_data, message, now)
         self.counts[pe_data.value] += 1
         self._emit("declined", {"why": pe_data.value, "service": service, "client": flow.client})
         if service.on_decline is OnDecline.FALLBACK:
             message.decline()
-            return (yield from decide(flow, flow.fallback, b"", message, now))
+            return decide(flow, flow.fallback, b"", message, now)
         if service.on_decline is OnDecline.ACCEPT:
             return Decision(0, "passed", pe_data)
         self.counts["dropped"] += 1

@@ -6,7 +6,6 @@ ones so that every worker places them alike.
 """
 
 from collections import Counter
-from collections.abc import Generator
 from typing import Final
 
 from pe_nfq.cache import Answers
@@ -71,30 +70,27 @@ class Persistence:
 
     def _write(self, asked: "_Asked", known: Decision | None, *, is_new: bool) -> Looking:
         """By what the table settles; as `known` where it cannot, by the hash if nothing is."""
+        served = asked.flow.served
+        served.placement.prepare()
         try:
-            settled = yield from self._settle(asked, is_new=is_new)
+            try:
+                settled = yield asked.of(asked.flow.rules_of(), is_new=is_new)
+            except TableError:
+                raise
+            except Exception as error:  # the scheduler may be a third party's
+                facts = {"scheduler": served.service.scheduler, "error": f"{error!r:.200}"}
+                self._emit("scheduler-error", facts)
+                settled = yield asked.of(served.placement.rules, is_new=is_new)
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
             if known is not None:
                 return Decision(known.mark, "match", None, known.dest_id)
-            self._table.overflow(asked.now, asked.flow.served.service.longest_dialog)
+            self._table.overflow(asked.now, served.service.longest_dialog)
             return self._unrecorded(asked, Reason.TABLE_ERROR)
         return self._settled(asked, settled)
 
     def _has_noticed(self, asked: "_Asked", life: Life) -> bool:
         return self.answers.has_noticed(asked.cache_key, asked.message.fingerprint, life)
-
-    def _settle(self, asked: "_Asked", *, is_new: bool) -> Generator[Ask, Settled, Settled]:
-        flow, placement = asked.flow, asked.flow.served.placement
-        placement.prepare()
-        try:
-            return (yield asked.of(flow.rules_of(), is_new=is_new))
-        except TableError:
-            raise
-        except Exception as error:  # the scheduler may be a third party's
-            scheduler = flow.served.service.scheduler
-            self._emit("scheduler-error", {"scheduler": scheduler, "error": f"{error!r:.200}"})
-            return (yield asked.of(placement.rules, is_new=is_new))
 
     def _settled(self, asked: "_Asked", settled: Settled) -> Decision | None:
         if settled.outcome is Outcome.STALE:
