@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.guest.kinds import UML, Kind, leashed
-from tests.guest.machine import EVENTS, GuestError, Machine
+from tests.guest.machine import Machine
+from tests.guest.running import EVENTS, GuestError
 from tests.lab.daemon import command_line
 from tests.lab.waiting import wait_until
 

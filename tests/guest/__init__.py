@@ -9,6 +9,7 @@
 
 So a test in tests/vm is selected, shown, counted and failed as any other, only
 that it runs elsewhere. `kinds` says which guests there are and what each needs,
-`machine` is one that runs, `host` and `inside` are the two ends' pytest plug-ins.
+`running` is one that runs a command, `machine` one that runs tests, `host` and `inside`
+are the two ends' pytest plug-ins.
 A guest ends with the pytest that started it, however that ends.
 """

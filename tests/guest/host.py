@@ -7,7 +7,8 @@ from typing import Final
 import pytest
 
 from tests.guest.kinds import KINDS, Kind
-from tests.guest.machine import CONSOLE, GuestError, Machine, Report, remains_of
+from tests.guest.machine import Machine, remains_of
+from tests.guest.running import CONSOLE, Event, GuestError
 
 #: The fixture whose parameter names the kind of guest that a test runs in.
 FIXTURE: Final = "guest"
@@ -85,7 +86,7 @@ class Host:
         options = [f"--tb={self._config.option.tbstyle}"]
         return [*options, "--showlocals"] if self._config.option.showlocals else options
 
-    def _received(self, data: Report, machine: Machine) -> pytest.TestReport:
+    def _received(self, data: Event, machine: Machine) -> pytest.TestReport:
         if isinstance(data["longrepr"], list):
             data["longrepr"] = tuple(data["longrepr"])  # of a skip; JSON has no tuples
         hook = self._config.hook

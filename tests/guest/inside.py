@@ -1,13 +1,13 @@
 """The guest's end: pytest inside runs the tests that the host asks for and tells it of each."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.guest.machine import DIRECTORY_VARIABLE, EVENTS, KIND_VARIABLE, TESTS, remains_of
+from tests.guest.machine import TESTS, remains_of
+from tests.guest.running import KIND_VARIABLE, shared_directory, tell
 from tests.lab import leftovers
 
 
@@ -21,12 +21,11 @@ class Inside:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._directory = Path(os.environ[DIRECTORY_VARIABLE])
-        self._events = self._directory / EVENTS
+        self._directory = shared_directory()
         self._wanted = set((self._directory / TESTS).read_text().splitlines())
         self._has_failed = False
         self._copy_files: Callable[[Path], None]
-        self._write({"event": "started"})
+        tell({"event": "started"})
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep what the host asks for; both collect the same files, so names are the same."""
@@ -45,9 +44,4 @@ class Inside:
         if report.when == "teardown" and self._has_failed:
             self._copy_files(self._directory / remains_of(report.nodeid))
         hook = self._config.hook
-        self._write(hook.pytest_report_to_serializable(config=self._config, report=report))
-
-    def _write(self, event: dict[str, object]) -> None:
-        # closed each time: user-mode Linux keeps what was written to a host's file until then
-        with self._events.open("a") as events:
-            events.write(json.dumps(event) + "\n")
+        tell(hook.pytest_report_to_serializable(config=self._config, report=report))

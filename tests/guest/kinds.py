@@ -88,7 +88,9 @@ def _qemu_command(directory: Path) -> list[str]:
         # in software: the same on every machine, with hardware virtualisation or without
         *(str(_VNG), "--run", str(_newest_kernel()), "--disable-kvm"),
         *("--cpus", "2", "--memory", _MEMORY, "--user", "root"),
-        *("--rodir", str(ROOT), "--rwdir", str(directory)),
+        # what `run` mounts anew, with a cache; nobody may have one for working directory then
+        *("--rodir", str(ROOT), "--rodir", sys.base_prefix, "--cwd", "/"),
+        *("--rwdir", str(directory)),
         *("--exec", shlex.join(["bash", str(_HERE / "run"), str(directory)])),
     )
 
