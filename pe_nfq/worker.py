@@ -7,7 +7,6 @@ log line. Everything is imported before the queue is bound.
 """
 
 import argparse
-import gc
 import os
 import signal
 import sys
@@ -24,6 +23,7 @@ from pe_nfq.director import Director
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import EventWriter
 from pe_nfq.flow import Queued
+from pe_nfq.garbage import Garbage
 from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, claim
 from pe_nfq.model import Decision
 from pe_nfq.nfqueue import Queue, queue_lengths
@@ -65,6 +65,7 @@ class Worker:
         self._kept: list[tuple[Any, Deciding]] = []
         self._stopping = False
         self._slot[Cell.SNAPSHOT] = self._director.snapshot_number
+        self._garbage = Garbage()  # before the queue is bound: it takes its time
         self._queue = Queue(queue, self._take)
         self._slot[Cell.STATE] = State.SERVING
 
@@ -115,6 +116,7 @@ class Worker:
         while not self._stopping:
             self._queue.wait(IDLE_WAIT)
             self._round()
+            self._garbage.look(self._now, idle=not self._queue.socket.taken)
         self._leave()
 
     def stop(self, *_: Any) -> None:
@@ -184,9 +186,6 @@ def main() -> int:
         print(f"pe-nfq worker: queue {args.queue}: {error}", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, worker.stop)
-    # Nothing of what lives now becomes garbage: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
     worker.run()
     return 0
 
