@@ -93,13 +93,24 @@ class _Turns(Generic[R]):
         best = self._measured(name, what)
         while best.waited > MOST_WAITING:
             runs.marked[name] += 1
-            if name in self._hopeless or not self._left[name]:
+            again = self._again(name, what, best.waited)
+            if again is None:
                 runs.kept[name] += 1
                 break
-            self._left[name] -= 1
-            self._progress(f"{what}, again: no core was free for {best.waited:.0%} of the time")
-            best = min(best, self._measured(name, what), key=lambda one: one.waited)
+            best = min(best, again, key=lambda one: one.waited)
         runs.of[name].append(best)
+
+    def _again(self, name: str, what: str, waited: float) -> R | None:
+        """Once more, where that is of use and still allowed; None: what there is has to do."""
+        if name in self._hopeless or not self._left[name]:
+            return None
+        self._left[name] -= 1
+        self._progress(f"{what}, again: no core was free for {waited:.0%} of the time")
+        try:
+            return self._measured(name, what)
+        except RuntimeError as error:
+            self._runs.failed.append(f"{name}: a repeated run failed: {error}")
+            return None
 
     def _measured(self, name: str, what: str) -> R:
         """Raises RuntimeError: it failed too often."""

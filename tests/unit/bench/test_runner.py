@@ -90,3 +90,14 @@ def test_a_failed_run_is_measured_again_and_told() -> None:
 
     assert runs.of["a"] == [Ran(0.0, 2)]
     assert runs.notes() == ["a: a run was measured again: 3 lost"] * 2
+
+
+def test_a_marked_run_is_better_than_a_failed_repeat() -> None:
+    """The others of a section are not lost for it."""
+    machine = Machine(a=[0.5, RuntimeError("3 lost")])
+
+    runs = in_turn(["a"], 1, machine.run, machine.told.append)
+
+    assert runs.of["a"] == [Ran(0.5, 1)]
+    assert (runs.marked["a"], runs.kept["a"]) == (1, 1)
+    assert runs.notes()[1] == "a: a repeated run failed: 3 lost"
