@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"bench: {reason}", file=sys.stderr)
         return 2
     facts, results = machine.describe(_without_files(words)), Results()
-    chosen = [SECTIONS[name] for name in SECTIONS if name in (args.section or SECTIONS)]
+    chosen = {name: SECTIONS[name] for name in SECTIONS if name in (args.section or SECTIONS)}
     try:
         status = _measure(chosen, _plan(args), results, lambda: _write(args, facts, results))
     except KeyboardInterrupt:
@@ -42,22 +42,24 @@ def main(words: Sequence[str] | None = None) -> int:
     return status
 
 
-def _measure(chosen: Sequence[Section], plan: Plan, results: Results, save: Any) -> int:
+def _measure(
+    chosen: Mapping[str, Section], plan: Plan, results: Results, save: Callable[[], None]
+) -> int:
     status = 0
-    eta = Eta([section.quick if plan.quick else section.full for section in chosen])
-    for section in chosen:
+    eta = Eta([section.quick if plan.quick else section.full for section in chosen.values()])
+    for name, section in chosen.items():
 
-        def progress(text: str, name: str = section.name) -> None:
+        def progress(text: str, name: str = name) -> None:
             left = eta.left(time.monotonic())
             print(f"bench: {name}: {text} (about {left:.0f} s left)", file=sys.stderr)
 
         eta.begin(time.monotonic())
         progress("begins")
         try:
-            section.load()(plan, results, progress)
-        except (RuntimeError, OSError, ImportError) as error:
-            print(f"bench: {section.name}: {error}", file=sys.stderr)
-            results.note(f"{section.name}: not measured: {error}")
+            section.measure(plan, results, progress)
+        except (RuntimeError, OSError) as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            results.note(f"{name}: not measured: {error}")
             status = 1
         save()
     return status

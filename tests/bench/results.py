@@ -6,7 +6,7 @@ does besides hits both halves. What was not measured is null, never a guess.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 #: The ratios that every result names, measured or not.
@@ -25,6 +25,10 @@ RATIOS: Final = (
     "vm_route_vs_kernel",
     "vm_ipvs_vs_kernel",
 )
+
+
+#: Is told what is being measured.
+Progress = Callable[[str], None]
 
 
 class Plan(NamedTuple):

@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from tests.bench import datagrams, subjects
-from tests.bench.results import Plan, Results
+from tests.bench.results import Plan, Progress, Results
 from tests.bench.rig import CPUS, Rig, Sample, Traffic, listen
 from tests.bench.runner import Runs, in_turn
-from tests.bench.sections import Progress
 from tests.bench.subjects import Subject
 from tests.lab.network import Lab
 

@@ -3,28 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench.results import RATIOS, Plan, Results
-from tests.bench.sections import Measure, Progress
+from tests.bench.results import RATIOS, Plan, Progress, Results
+from tests.bench.sections import Section
 from tests.lab import requirements
-
-
-class Part(NamedTuple):
-    """A section that is not of the bench."""
-
-    name: str
-    measure: Measure
-    full: float = 30.0
-    quick: float = 3.0
-
-    def load(self) -> Measure:
-        """As `Section.load`."""
-        return self.measure
-
 
 Plans = list[Plan]
 
@@ -34,7 +19,7 @@ def breaks(plan: Plan, results: Results, progress: Progress) -> None:
 
 
 @pytest.fixture
-def parts(plans: Plans) -> dict[str, Part]:
+def parts(plans: Plans) -> dict[str, Section]:
     """Two sections, of which the second cannot measure."""
 
     def works(plan: Plan, results: Results, progress: Progress) -> None:
@@ -43,7 +28,7 @@ def parts(plans: Plans) -> dict[str, Part]:
         results.row("C null verdict: packets/s", "1/s", [1000.0])
         results.ratio("worker_vs_c_null", [0.5])
 
-    return {part.name: part for part in (Part("works", works), Part("breaks", breaks))}
+    return {"works": Section(works, 30.0, 3.0), "breaks": Section(breaks, 30.0, 3.0)}
 
 
 @pytest.fixture
@@ -53,7 +38,7 @@ def plans() -> Plans:
 
 
 @pytest.fixture(autouse=True)
-def bench(parts: dict[str, Part], monkeypatch: pytest.MonkeyPatch) -> None:
+def bench(parts: dict[str, Section], monkeypatch: pytest.MonkeyPatch) -> None:
     """The bench has these sections alone, and there could be a lab."""
     monkeypatch.setattr(command, "SECTIONS", parts)
     monkeypatch.setattr(requirements, "missing", lambda: None)
@@ -102,7 +87,7 @@ def test_plans(
     assert plans == [plan]
 
 
-def test_files_are_written_as_sections_end(parts: dict[str, Part], tmp_path: Path) -> None:
+def test_files_are_written_as_sections_end(parts: dict[str, Section], tmp_path: Path) -> None:
     """Also when what comes next is ended by hand: twenty minutes are not to be lost."""
     path, chart = tmp_path / "bench.json", tmp_path / "bench.png"
 
@@ -110,7 +95,7 @@ def test_files_are_written_as_sections_end(parts: dict[str, Part], tmp_path: Pat
         assert json.loads(path.read_text())["ratios"]["worker_vs_c_null"] == 0.5
         raise KeyboardInterrupt
 
-    parts["breaks"] = Part("breaks", interrupted)
+    parts["breaks"] = Section(interrupted, 30.0, 3.0)
 
     assert command.main(["--json", str(path), "--chart", str(chart)]) == 130
     assert json.loads(path.read_text())["notes"][0].startswith("interrupted")
