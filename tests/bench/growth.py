@@ -45,7 +45,7 @@ def measure(plan: Plan, results: Results, progress: Callable[[str], None]) -> No
             rounds = min(plan.rounds, _MOST_ROUNDS) if is_last else 1
             sides = {_SMALL: small, size: big} if is_last or plan.quick else {size: big}
             # New dialogs come last: each run of them makes both tables larger.
-            for kinds in ((_FEW, _SPREAD), (_NEW,)):
+            for kinds in ((_FEW, _SPREAD), (_NEW,))[: 1 if plan.quick else 2]:
                 _measure_at(sides, kinds, rounds, plan.seconds, results, progress)
             table = big.footprint().table
             results.row(f"{_size(size)}: the table's files", "bytes", [table])

@@ -46,20 +46,21 @@ def measure(plan: Plan, results: Results, progress: Callable[[str], None]) -> No
             return sample
 
         rounds = min(plan.rounds, _MOST_ROUNDS)
-        report(in_turn(names((_FEW, _MANY)), rounds, run, progress), results)
+        compared = names((_FEW, _MANY), (_ONE,) if plan.quick else (_ONE, _SPREAD))
+        report(in_turn(compared, rounds, run, progress), results)
         if not plan.quick:
-            report(in_turn(names(_BETWEEN), 1, run, progress), results)
+            report(in_turn(names(_BETWEEN, (_ONE, _SPREAD)), 1, run, progress), results)
     for what, values in (("start", started), ("reload", reloaded)):
         for count in sorted(values):
             results.row(f"{_services(count)}: time to {what}", "s", values[count])
 
 
-def names(counts: Sequence[int]) -> list[str]:
-    """What is run at these sizes; spread over one service is to one."""
+def names(counts: Sequence[int], kinds: Sequence[str]) -> list[str]:
+    """What is run at these sizes, of these kinds; spread over one service is to one."""
     return [
         f"{_services(count)}, {kind}"
         for count in counts
-        for kind in (_ONE, _SPREAD)
+        for kind in kinds
         if count > 1 or kind == _ONE
     ]
 

@@ -1,7 +1,7 @@
 """The calls that fill a table, and the memory of processes."""
 
 from pe_nfq.packet.callid import scan_call_id
-from tests.bench import fill
+from tests.bench import fill, services
 from tests.bench.datagrams import LAP, lap_digits
 from tests.bench.footprint import proportional
 from tests.bench.many import Size, config
@@ -43,3 +43,12 @@ def test_a_file_has_as_many_services_and_servers_as_wanted() -> None:
     assert text.count("[[service]]") == 300
     assert text.count("[[service.server]]") == 900
     assert 'address = "10.0.1.44:5060"' in text
+
+
+def test_spread_over_one_service_is_to_one() -> None:
+    """So it is not run twice."""
+    assert services.names((1, 1000), ("traffic to one", "spread over all")) == [
+        "1 service, traffic to one",
+        "1000 services, traffic to one",
+        "1000 services, spread over all",
+    ]
