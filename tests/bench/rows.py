@@ -152,7 +152,7 @@ def _report_row(name: str, samples: Sequence[Sample], results: Results) -> None:
 
 
 def _share(counts: dict[str, int], counter: str) -> float:
-    """Of the new dialogs; what was logged late may be of those that came while warming up."""
+    """Of the new dialogs, give or take a batch: what is told late counts in the next run."""
     return min(1.0, counts[counter] / max(1, counts["created"]))
 
 

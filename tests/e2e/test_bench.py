@@ -51,7 +51,8 @@ def test_new_dialogs_are_dissected_and_logged() -> None:
     found = measured(f"{FRESH}, no budgets")
     name = f"{FRESH}, no budgets"
 
-    assert found[f"{name}: new dialogs dissected by scapy"]["median"] == 1
+    # what the last batch has told is counted in the worker's next round
+    assert found[f"{name}: new dialogs dissected by scapy"]["median"] > 0.9
     assert found[f"{name}: new dialogs logged"]["median"] > 0
 
 
