@@ -76,7 +76,7 @@ class Sample(NamedTuple):
     counts: dict[str, int]
 
 
-class Silence(RuntimeError):
+class NothingCameError(RuntimeError):
     """Nothing came through."""
 
 
@@ -147,7 +147,7 @@ class Rig:
         for _ in range(_MOST_SLICES):
             try:
                 cost = self._run(target, traffic, _SLICE).cpu_ns
-            except Silence:  # a machine so busy that the worker had no turn in all of it
+            except NothingCameError:  # a machine so busy that the worker had no turn in all of it
                 continue
             steady = steady + 1 if cost >= cheapest * _CHEAPER else 0
             cheapest = min(cost, cheapest)
@@ -160,7 +160,7 @@ class Rig:
         sent = self.send(traffic, seconds)
         after = self._read(target)
         if not sent.received:
-            raise Silence("no datagram reached the server")
+            raise NothingCameError("no datagram reached the server")
         if any(
             now.cpu <= then.cpu for then, now in zip(before.workers, after.workers, strict=True)
         ):
