@@ -119,6 +119,9 @@ def _groups(rules: RuleSet, families: Sequence[int]) -> Iterator[list[dict[str, 
         return [{name: _host(one), f"{name}_ip": _IP[one.family]} for one in found]
 
     yield [_service(rules, item) for item in rules.services if item.family in families]
+    services = ours(service.endpoint for service in rules.addressed)
+    yield _ports("service_port", (item.port for item in services))
+    yield _ports("answer_port", (i.port for i in (*services, *ours(rules.server_endpoints))))
     yield [_server(item) for item in ours(rules.server_endpoints)]
     yield _ports("reply_port", (item.port for item in ours(rules.server_endpoints)))
     yield sources("reply_source", rules.server_endpoints)

@@ -24,7 +24,7 @@ CHECKS: Final[dict[str, tuple[str, int, set[str]]]] = {
     "all is well": ("true", 0, set()),
     "a chain is empty": ("{6} -t raw -F PENFQ-WORKERS", 2, {"rules"}),
     "the order is wrong": (
-        "r=$({4} -t raw -S PENFQ-STAGE1 1); {4} -t raw -D PENFQ-STAGE1 1; {4} -t raw $r",
+        "r=$({4} -t mangle -S PENFQ-STAGE2 1); {4} -t mangle -D PENFQ-STAGE2 1; {4} -t mangle $r",
         2,
         {"rules"},
     ),

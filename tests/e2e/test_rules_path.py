@@ -207,7 +207,7 @@ def test_replies_from_the_virtual_address_and_named_servers_are_not_tracked(
     for source in (server, VIP[family]):
         with lab.client.socket(source, PORT) as sender:
             sender.sendto(INVITE, (DIRECTOR[family], 9))
-        _wait_for_packet(lab, f"-A PENFQ-STAGE1 -s {source}", family)
+        _wait_for_packet(lab, f"-A PENFQ-ANSWERS -s {source}", family)
 
 
 def _client(family: int) -> str:

@@ -100,10 +100,22 @@ def test_no_rule_takes_a_port_without_an_address(name: str) -> None:
     lines = rule_lines(fill(read(name), OVER_IPVS, (4, 6)))
     for line in lines:
         if "port" in line and not re.search(r"-[sd] |[sd]addr ", line):
-            (chain,) = re.findall(r"(?:-g|goto) (\S+)$", line)
+            (chain,) = re.findall(r"(?:-[gj]|goto) (\S+)$", line)
             inside = [other for other in lines if re.search(rf"(-A|pe_nfq\S*) {chain} ", other)]
             assert inside, line
-            assert all(re.search(r"-s |saddr ", other) for other in inside), line
+            assert all(re.search(r"-[sd] |[sd]addr |RETURN$", other) for other in inside), line
+
+
+def test_other_traffic_meets_one_rule_a_port() -> None:
+    """Where all services share a port, however many there are; answers have a rule of their own."""
+    services = tuple(Service(Endpoint(bytes((10, 0, 0, n)), 5060)) for n in range(200))
+    filled = rule_lines(fill(read("prerouting.iptables"), RuleSet(services), (4,)))
+
+    assert [line for line in filled if line.startswith("-A PREROUTING")] == [
+        "-A PREROUTING -p udp -m udp --dport 5060 -j PENFQ-STAGE2",
+        "-A PREROUTING -p udp -m udp --dport 5060 -j PENFQ-STAGE1",
+        "-A PREROUTING -p udp -m udp --sport 5060 -j PENFQ-ANSWERS",
+    ]
 
 
 def test_what_servers_send_is_queued_only_where_a_server_sends() -> None:
