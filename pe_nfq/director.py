@@ -65,12 +65,11 @@ class Director:
         self._services: dict[bytes, Served] = {}
         self._marked: dict[tuple[int, int], Served] = {}
         self._flows: TwoGenerations[bytes, Flow | OutFlow] = TwoGenerations(MAX_FLOWS)
-        self._young_flows = self._flows.young
         log = TemplateLog(emit, within, self.counts)
         self._persistence = Persistence(table, emit, self.counts, log)
         answers = self._persistence.answers
-        self._known = answers.by_key.young
-        self._noticed = answers.by_datagram.young
+        self._known = answers.by_key
+        self._noticed = answers.by_datagram
         self._outbound = Outbound(table, emit, self.counts, log, self._flows, answers)
 
     def follow(self) -> bool:
@@ -102,7 +101,8 @@ class Director:
             if s.service.fwmark
         }
         self._outbound.load(served, marks)
-        self.forget()
+        # The answers stay: whoever published has moved the epoch, so each is looked at again.
+        self._flows.clear()
         self.snapshot_number = snapshot.number
 
     def _prepare(self, served: Served) -> None:
@@ -145,13 +145,13 @@ class Director:
                 plain = packet[0] >> 4 == 6 and udp_length == payload_length
                 at = 48
             if plain and protocol == _UDP and end == len(packet):
-                flow = self._young_flows[ends]
+                flow = self._flows.young[ends]
                 key: bytes = flow.prefix + flow.key(packet, at, end)  # type: ignore[operator]
                 if first in flow.quiet:
-                    decision = self._known[key]
+                    decision = self._known.young[key]
                 else:
                     # It may say something new of its dialog, unless this very datagram did before.
-                    decision = self._noticed[packet[at - 4 : at] + key]
+                    decision = self._noticed.young[packet[at - 4 : at] + key]
                 if now < decision.good_until and decision.epoch == self._epoch[EPOCH]:
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full

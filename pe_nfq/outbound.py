@@ -216,8 +216,13 @@ class Outbound:
         message: Message,
         now: int,
     ) -> Decision:
-        """The dialog is its sender's; under an epoch, remembered until it must be looked at."""
-        if not flow.remembered or not epoch or len(pe_data) > MAX_PE_DATA:
+        """The dialog is its sender's; under an epoch, remembered until it must be looked at.
+
+        As `Persistence` does: not while a newer snapshot waits to be loaded.
+        """
+        snapshot = flow.sender.served.placement.rules.snapshot
+        is_old = self._table.snapshot_number != snapshot
+        if is_old or not flow.remembered or not epoch or len(pe_data) > MAX_PE_DATA:
             return Decision(flow.sender.mark, "match", None, dest.id)
         cache_key = _cache_prefix(dest) + flow.scope.prefix + pe_data
         until = template.cached_until(now)

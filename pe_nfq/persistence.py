@@ -117,8 +117,11 @@ class Persistence:
         return matched.once_as(settled.outcome.value)
 
     def _matched(self, asked: "_Asked", template: Template, epoch: int) -> Decision:
-        """Answer by a template; under an epoch, remember it until it has to be looked at again."""
-        if not epoch:
+        """Answer by a template; under an epoch, remember it until it has to be looked at again.
+
+        Not while a newer snapshot waits to be loaded, by which the answer may be wrong.
+        """
+        if not epoch or self._table.snapshot_number != asked.flow.served.placement.rules.snapshot:
             return _by(template)
         until = template.cached_until(asked.now)
         decision = Decision(

@@ -1,5 +1,7 @@
 """A bounded map for the packet path."""
 
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,18 +28,38 @@ def test_what_is_not_asked_for_is_forgotten_after_two_swaps() -> None:
     assert cache.get(-1) is None
 
 
-def test_young_stays_the_same_object() -> None:
-    """The packet path holds on to it: over swaps and over `clear`."""
+def test_what_is_cleared_is_forgotten_at_once() -> None:
     cache: TwoGenerations[int, int] = TwoGenerations(2)
-    young = cache.young
-    for number in range(5):
+    for number in range(3):
         cache.put(number, number)
-    assert young is cache.young
-    assert young[4] == 4
     cache.clear()
-    assert young == {}
-    assert cache.get(4) is None
-    assert cache.get(3) is None
+    assert [cache.get(number) for number in range(3)] == [None] * 3
+
+
+def test_what_is_let_go_is_freed_little_by_little() -> None:
+    """All at once would keep datagrams waiting; none of it stays for ever."""
+    cache: TwoGenerations[int, object] = TwoGenerations(100)
+    alive: weakref.WeakSet[_Value] = weakref.WeakSet()
+    freed = []
+    for number in range(1000):
+        before = len(alive)
+        value = _Value()
+        alive.add(value)
+        cache.put(number, value)
+        del value
+        freed.append(before + 1 - len(alive))
+    assert max(freed) == 2
+    assert len(alive) <= 300
+    cache.clear()
+    for number in range(100):
+        cache.put(number, None)
+    cache.put(100, None)
+    cache.put(101, None)
+    assert len(alive) <= 100
+
+
+class _Value:
+    """Something whose end can be seen."""
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20), st.integers(1, 9)), max_size=200))
