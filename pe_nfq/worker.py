@@ -28,6 +28,7 @@ from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, claim
 from pe_nfq.model import Decision
 from pe_nfq.nfqueue import Queue, queue_lengths
 from pe_nfq.templates import Table, boottime_ms
+from pe_nfq.verdicts import Verdicts
 
 #: How long an idle worker sleeps: its heartbeat and a new snapshot wait no longer (ms).
 IDLE_WAIT: Final = 50
@@ -62,11 +63,13 @@ class Worker:
         self._director.follow()
         self._now = self._counted = boottime_ms()
         self._begin: Begin = self._tell_matches if verbose else self._director.begin
-        self._kept: list[tuple[Any, Deciding]] = []
+        self._kept: list[tuple[int, Deciding]] = []
         self._stopping = False
         self._slot[Cell.SNAPSHOT] = self._director.snapshot_number
         self._garbage = Garbage()  # before the queue is bound: it takes its time
         self._queue = Queue(queue, self._take)
+        self._verdicts = Verdicts(self._queue.socket.socket, queue)
+        self._give = self._verdicts.give
         self._slot[Cell.STATE] = State.SERVING
 
     def _take_slot(self, queue: int) -> None:
@@ -82,21 +85,22 @@ class Worker:
         except Exception as error:
             answer = self._fault(error)
         if isinstance(answer, Decision):
-            _verdict(packet, answer)
+            self._give(packet.id, answer)
             return
-        self._kept.append((packet, answer))
+        self._kept.append((packet.id, answer))
         if len(self._kept) >= MAX_KEPT:
             self._settle()
 
     def _settle(self) -> None:
         """Decide what was kept. Whatever happens all get a verdict: without one they are stuck."""
+        self._verdicts.flush()  # what is decided need not wait for the table
         kept, self._kept = self._kept, []
         try:
             decisions = self._director.finish([undecided for _, undecided in kept])
         except Exception as error:
             decisions = [self._fault(error)] * len(kept)
-        for (packet, _), decision in zip(kept, decisions, strict=True):
-            _verdict(packet, decision)
+        for (packet_id, _), decision in zip(kept, decisions, strict=True):
+            self._give(packet_id, decision)
 
     def _fault(self, error: Exception) -> Decision:
         self._director.counts["errors"] += 1
@@ -129,6 +133,7 @@ class Worker:
         self._queue.run_batch()
         if self._kept:
             self._settle()
+        self._verdicts.flush()
         slot = self._slot
         slot[Cell.VERDICTS] += self._queue.socket.taken
         slot[Cell.BEAT] = now
@@ -160,15 +165,6 @@ class Worker:
         self._publish_counts()
         self._queue.close()
         self._slot[Cell.STATE] = State.NONE
-
-
-def _verdict(packet: Any, decision: Decision) -> None:
-    if decision.drop:
-        packet.drop()
-        return
-    if decision.mark:
-        packet.set_mark(decision.mark)
-    packet.accept()
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from pe_nfq.verdicts import MAX_WAITING
 from tests.bench import datagrams, subjects
 from tests.bench.results import Plan, Progress, Results
 from tests.bench.rig import CPUS, Rig, Sample, Traffic, listen
@@ -19,6 +20,7 @@ from tests.bench.subjects import Subject
 from tests.lab.network import Lab
 
 _C: Final = "C null verdict"
+_C_BLOCKS: Final = f"C null verdict, {MAX_WAITING} a send"
 _KNOWN: Final = "pe-nfq 1 worker, known dialogs"
 _TWO: Final = "pe-nfq 2 workers, known dialogs"
 _NEW_THIRD: Final = "pe-nfq 1 worker, new dialog every third datagram"
@@ -54,25 +56,23 @@ def _worker(mix: Mix, *, budgets: bool = True) -> Row:
 ROWS: Final = {
     "no queue": Row(subjects.no_queue, datagrams.dialogs),
     _C: Row(subjects.c_null_verdict, datagrams.dialogs, 1),
+    _C_BLOCKS: Row(subjects.c_null(MAX_WAITING), datagrams.dialogs, 1),
     _KNOWN: _worker(datagrams.dialogs),
     _TWO: Row(subjects.pe_nfq(workers=2), datagrams.dialogs, 2),
     _NEW_THIRD: _worker(datagrams.new_third),
     _NEW_THIRD + _ALL: _worker(datagrams.new_third, budgets=False),
     _FRESH: _worker(datagrams.fresh_calls),
-    _FRESH + _ALL: _worker(datagrams.fresh_calls, budgets=False),
     _ONE_SHOT: _worker(datagrams.one_shots),
-    _ONE_SHOT + _ALL: _worker(datagrams.one_shots, budgets=False),
 }
 
 #: (ratio, what is to be fast, what it is measured by)
 _RATIOS: Final = (
     ("worker_vs_c_null", _KNOWN, _C),
+    ("worker_vs_c_null_in_blocks", _KNOWN, _C_BLOCKS),
     ("new_third_vs_known", _NEW_THIRD, _KNOWN),
     ("new_third_no_budgets_vs_known", _NEW_THIRD + _ALL, _KNOWN),
     ("fresh_calls_vs_known", _FRESH, _KNOWN),
-    ("fresh_calls_no_budgets_vs_known", _FRESH + _ALL, _KNOWN),
     ("one_shot_vs_known", _ONE_SHOT, _KNOWN),
-    ("one_shot_no_budgets_vs_known", _ONE_SHOT + _ALL, _KNOWN),
 )
 
 

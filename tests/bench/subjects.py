@@ -34,21 +34,29 @@ def no_queue(rig: Rig) -> Iterator[Target]:
         rig.lab.director.ip(f"rule delete {rule}", family=rig.lab.family)
 
 
-@contextlib.contextmanager
-def c_null_verdict(rig: Rig) -> Iterator[Target]:
-    """The C program on the worker's queue, behind the worker's rules."""
-    daemon = _daemon(rig, workers=1)
-    program = rig.compile("null_verdict", "-lnetfilter_queue", "-lnfnetlink")
-    mark = Marks().decided(1)
-    command = [str(program), *map(str, (QUEUE, mark, COPY_RANGE, QUEUE_LENGTH))]
-    process = rig.lab.director.start(command)
-    try:
-        process.wait_for_output("ready")
-        daemon.rules("load")
-        yield Target((process.pid,))
-        daemon.rules("unload")
-    finally:
-        process.stop()
+def c_null(a_send: int = 1) -> Subject:
+    """The C program on the worker's queue, behind the worker's rules; see `null_verdict.c`."""
+
+    @contextlib.contextmanager
+    def run(rig: Rig) -> Iterator[Target]:
+        daemon = _daemon(rig, workers=1)
+        program = rig.compile("null_verdict", "-lnetfilter_queue", "-lnfnetlink")
+        mark = Marks().decided(1)
+        command = [str(program), *map(str, (QUEUE, mark, COPY_RANGE, QUEUE_LENGTH, a_send))]
+        process = rig.lab.director.start(command)
+        try:
+            process.wait_for_output("ready")
+            daemon.rules("load")
+            yield Target((process.pid,))
+            daemon.rules("unload")
+        finally:
+            process.stop()
+
+    return run
+
+
+#: The judge: a program with libnetfilter_queue as its examples have it.
+c_null_verdict: Final = c_null()
 
 
 def pe_nfq(workers: int = 1, *, budgets: bool = True) -> Subject:
