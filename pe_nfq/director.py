@@ -134,6 +134,7 @@ class Director:
         """
         flow: Flow | OutFlow | None = None
         at = end = 0
+        key: bytes | None = None
         try:
             if packet[0] == 0x45:
                 end, fragment, protocol, ends, udp_length, first = _IPV4(packet)
@@ -146,7 +147,7 @@ class Director:
                 at = 48
             if plain and protocol == _UDP and end == len(packet):
                 flow = self._flows.young[ends]
-                key: bytes = flow.prefix + flow.key(packet, at, end)  # type: ignore[operator]
+                key = flow.prefix + flow.key(packet, at, end)  # type: ignore[operator]
                 if first in flow.quiet:
                     decision = self._known.young[key]
                 else:
@@ -156,7 +157,7 @@ class Director:
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass
-        return self._decide(packet, now, queued, flow, at, end)
+        return self._decide(packet, now, queued, flow, at, end, key)
 
     def finish(self, undecided: Sequence[Deciding]) -> list[Decision]:
         """The decisions of what was begun just before, in its order. Never raises."""
@@ -193,10 +194,12 @@ class Director:
         flow: Flow | OutFlow | None,
         at: int,
         end: int,
+        key: bytes | None,
     ) -> Deciding:
         """The whole path; once more from its top when the snapshot turned out to be old.
 
-        With a `flow`, `packet[at:end]` is its whole payload.
+        With a `flow`, `packet[at:end]` is its whole payload, and `key` what the engine finds in
+        it, behind the flow's prefix; None: it has still to be asked.
         """
         cut = False
         for _ in range(_MAX_RELOADS):
@@ -212,14 +215,14 @@ class Director:
             if isinstance(flow, OutFlow):
                 decision = yield from self._outbound.decide(flow, packet, at, end, cut, now)
             else:
-                answer = self._decide_in_flow(flow, packet, at, end, cut, now)
+                answer = self._decide_in_flow(flow, packet, at, end, cut, now, key)
                 decision = answer if isinstance(answer, Decision) else (yield from answer)
             if decision is not None:
                 return decision
             # Another datagram of the same batch may have loaded it by now.
             if number == self.snapshot_number and not self._catch_up():
                 break
-            flow = None
+            flow = key = None
         return self._passed(Reason.TABLE_ERROR)
 
     def _catch_up(self) -> bool:
@@ -253,13 +256,14 @@ class Director:
         return self._services.get(_end(*vip))
 
     def _decide_in_flow(
-        self, flow: Flow, packet: bytes, at: int, end: int, cut: bool, now: int
+        self, flow: Flow, packet: bytes, at: int, end: int, cut: bool, now: int, key: bytes | None
     ) -> Decision | Looking:
         """Ask the engine, then the table."""
         decide, service = self._persistence.decide, flow.served.service
         if not service.timeout:
             return self._passed(Reason.NOT_PERSISTENT)
-        message = Message(flow.served, packet, at, end, self._emit, cut=cut)
+        known = None if key is None else key[len(flow.prefix) :]
+        message = Message(flow.served, packet, at, end, self._emit, cut=cut, pe_data=known)
         pe_data = message.pe_data
         if isinstance(pe_data, bytes):
             return decide(flow, flow.scope, pe_data, message, now)

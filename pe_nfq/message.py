@@ -52,6 +52,7 @@ class Message:
         *,
         cut: bool = False,
         outbound: bool = False,
+        pe_data: bytes | None = None,
     ) -> None:
         self._served = served
         self._engine = served.engine
@@ -65,7 +66,7 @@ class Message:
         self._declined = False
         #: Whether the engine takes no note of it, where its dialog has a template.
         self.is_quiet = self._lifetimes is None or (at < end and packet[at] in served.quiet)
-        self.pe_data = self._key(cut)
+        self.pe_data = self._key(cut) if pe_data is None else pe_data
 
     def _key(self, cut: bool) -> bytes | Reason:
         key = self._engine.outbound_key if self._outbound else self._engine.key

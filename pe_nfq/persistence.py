@@ -48,6 +48,9 @@ class Persistence:
         """The decision for a datagram with this key. None: the snapshot of `flow` is old."""
         asked = _Asked(flow, scope, pe_data, message, now)
         cached = self.answers.by_key.get(asked.cache_key)
+        if cached is None and not message.is_quiet:
+            # A new dialog, or news of one that another worker knows: it is written in any case.
+            return (yield from self._write(asked, None, is_new=True))
         if cached is not None and now < cached.good_until and cached.epoch == self._cells[EPOCH]:
             if message.is_quiet or self._has_noticed(asked, cached.life):
                 return cached
@@ -57,8 +60,7 @@ class Persistence:
         try:
             match = self._table.match(asked.key, now)
         except TableError as error:
-            self._emit("table-error", {"error": str(error)})
-            return self._unreadable()
+            return self._unreadable(error)
         template = match.template
         if template is None or not flow.served.placement.holds(template):
             return (yield from self._write(asked, None, is_new=template is None))
@@ -69,7 +71,7 @@ class Persistence:
         return (yield from self._write(asked, _by(template), is_new=False))
 
     def _write(self, asked: "_Asked", known: Decision | None, *, is_new: bool) -> Looking:
-        """By what the table settles; as `known` where it cannot, by the hash if nothing is."""
+        """By what the table settles; `known`: the answer where it cannot."""
         served = asked.flow.served
         served.placement.prepare()
         try:
@@ -82,12 +84,24 @@ class Persistence:
                 self._emit("scheduler-error", facts)
                 settled = yield asked.of(served.placement.rules, is_new=is_new)
         except TableError as error:
+            if known is None:
+                return self._unwritten(asked, error)
             self._emit("table-error", {"error": str(error)})
-            if known is not None:
-                return Decision(known.mark, "match", None, known.dest_id)
-            self._table.overflow(asked.now, served.service.longest_dialog)
-            return self._unrecorded(asked, Reason.TABLE_ERROR)
+            return Decision(known.mark, "match", None, known.dest_id)
         return self._settled(asked, settled)
+
+    def _unwritten(self, asked: "_Asked", error: TableError) -> Decision:
+        """By the template, if it can still be read and there is one; else by the hash."""
+        self._emit("table-error", {"error": str(error)})
+        try:
+            template = self._table.match(asked.key, asked.now).template
+        except TableError as unreadable:
+            return self._unreadable(unreadable)
+        served = asked.flow.served
+        if template is not None and served.placement.holds(template):
+            return _by(template)
+        self._table.overflow(asked.now, served.service.longest_dialog)
+        return self._unrecorded(asked, Reason.TABLE_ERROR)
 
     def _has_noticed(self, asked: "_Asked", life: Life) -> bool:
         return self.answers.has_noticed(asked.cache_key, asked.message.fingerprint, life)
@@ -129,12 +143,13 @@ class Persistence:
         )
         return self.answers.keep(asked.cache_key, asked.message.fingerprint, decision)
 
-    def _unreadable(self) -> Decision:
+    def _unreadable(self, error: TableError) -> Decision:
         """The dialog may well have a template: by the hash it could move.
 
         Unmarked, the datagram goes on to the standby worker, whose handle of the
         table may serve, and else by its fallback mark.
         """
+        self._emit("table-error", {"error": str(error)})
         self._counts[Reason.TABLE_ERROR.value] += 1
         return Decision(0, "passed", Reason.TABLE_ERROR)
 

@@ -40,7 +40,7 @@ FACTS_PERIOD: Final = 20
 DRAIN_LIMIT: Final = 1000
 #: Datagrams that are settled together at most: what a transaction costs is spread thin by then,
 #: and the write lock is held for less than a millisecond.
-MAX_KEPT: Final = 16
+MAX_KEPT: Final = 32
 
 #: Of a datagram that raised: it goes on to the standby worker, and by its fallback mark.
 _UNDECIDED: Final = Decision(0, "passed")

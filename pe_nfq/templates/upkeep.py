@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from pe_nfq.lifetime import Kind
 from pe_nfq.templates.counts import Counts
-from pe_nfq.templates.layout import Template, slot_key, slot_of, split_slot_key
+from pe_nfq.templates.layout import SLOT, Template, slot_key, slot_of, split_slot_key
 from pe_nfq.templates.table import Table
 
 #: Records a write transaction may handle: 1 to 2 ms, less than a datagram may wait.
@@ -29,7 +29,7 @@ class Swept(NamedTuple):
 def sweep(table: Table, now: int, limit: int = SWEEP_SLICE) -> Swept:
     """Delete templates whose deadline has passed at `now` (ms), at most `limit` of them.
 
-    The index lists a template once, in the second in which its deadline falls
+    The index lists a template once, in the slot in which its deadline falls
     or in one before; one that was refreshed since is listed again. Raises TableError.
     """
     expired: Counter[int] = Counter()
@@ -37,7 +37,7 @@ def sweep(table: Table, now: int, limit: int = SWEEP_SLICE) -> Swept:
         cursor = txn.cursor(db=table.environment.db["expiry"])
         entries: list[bytes] = []
         for entry in cursor.iternext(keys=True, values=False):
-            if split_slot_key(entry)[0] * 1000 > now or len(entries) == limit:
+            if split_slot_key(entry)[0] * SLOT > now or len(entries) == limit:
                 break
             entries.append(bytes(entry))
         counts = Counts(txn, table.environment.db["counts"])

@@ -20,6 +20,8 @@ D2's decision
 * A was purged, or
 * one whole timeout had passed since the key's last datagram, or
 * a request that B sent was in a worker's hands: it takes the template, or
+* one that another server sent was, and that server was purged or not valid since: the template
+  that it took is gone, or moves on, or
 * D1 was placed without a record (the table was full) and a dest was added,
   removed or re-weighted, or anything that B sent was in a worker's hands.
 
@@ -205,24 +207,29 @@ class History:
 
     def _cause(self, old: Decided, new: Decided) -> bool:
         return (
-            self._was_invalid(old, new)
-            or any(p.dest == old.dest and p.ended > old.began for p in self.purged)
+            self._was_lost(old.dest, old.began, new)
             or new.done >= self._last_arrival(new) + TIMEOUT * 1000
             or (not old.recorded and any(old.began < at <= new.ended for at in self.changed))
-            or any(s.asks or not old.recorded for s in self._of_server(old, new))
+            or any(
+                sent.dest == new.dest or self._was_lost(sent.dest, sent.began, new)
+                for sent in self._sent_between(old, new)
+                if sent.asks or not old.recorded
+            )
         )
 
-    def _of_server(self, old: Decided, new: Decided) -> Iterator[Sent]:
-        """What the new server sent, in a worker's hands at some moment between the two."""
+    def _sent_between(self, old: Decided, new: Decided) -> Iterator[Sent]:
+        """What servers sent of the key, in a worker's hands at some moment between the two."""
         for sent in self.sent:
-            was_there = sent.began <= new.ended and sent.ended > old.began
-            if was_there and (sent.key, sent.dest) == (new.key, new.dest):
+            if sent.key == new.key and sent.began <= new.ended and sent.ended > old.began:
                 yield sent
 
-    def _was_invalid(self, old: Decided, new: Decided) -> bool:
+    def _was_lost(self, dest: int, since: int, new: Decided) -> bool:
+        """Whether a dest was purged, or not valid, at some moment since then."""
+        if any(purged.dest == dest and purged.ended > since for purged in self.purged):
+            return True
         in_force = [(at, valid) for at, valid in self.valid if at <= new.ended]
-        at_first = max(at for at, _ in in_force if at <= old.began)
-        return any(old.dest not in valid for at, valid in in_force if at >= at_first)
+        at_first = max(at for at, _ in in_force if at <= since)
+        return any(dest not in valid for at, valid in in_force if at >= at_first)
 
     def _last_arrival(self, new: Decided) -> int:
         """Of those that were decided by then: who is still in a worker's hands re-arms later."""

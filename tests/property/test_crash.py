@@ -131,7 +131,7 @@ def test_a_writer_that_dies_inside_its_transaction_frees_the_lock(
         "from pe_nfq.templates import Table\n"
         "from pe_nfq.templates import Ask\n"
         "from pe_nfq.templates.settle import Settling\n"
-        "from tests.tables import first_dest\n"
+        "from tests.tables import first_dest, settle\n"
         "table = Table.attach(pathlib.Path(sys.argv[1]))\n"
         "with table.write() as txn:\n"
         "    settling = Settling(txn, table._db, table.cells, table._room)\n"

@@ -164,7 +164,7 @@ def test_two_processes_share_a_table(state_dir: Path) -> None:
         "import sys, pathlib\n"
         "from pe_nfq.templates import Table\n"
         "from pe_nfq.templates.publish import touch\n"
-        "from tests.tables import first_dest\n"
+        "from tests.tables import first_dest, settle\n"
         "table = Table.attach(pathlib.Path(sys.argv[1]))\n"
         "print(settle(table, b'0000theirs', 0, first_dest(table, 7)).outcome.value)\n"
         "touch(table)\n"

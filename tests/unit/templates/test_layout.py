@@ -10,6 +10,7 @@ from pe_nfq.templates.layout import (
     MAX_CACHED,
     MAX_PE_DATA,
     MAX_SHOWN_PE_DATA,
+    SLOT,
     Origin,
     Scope,
     Template,
@@ -114,7 +115,7 @@ def test_index_entries_sort_by_time(one: int, other: int, key: bytes, key2: byte
 @given(st.integers(0, 2**42))
 def test_a_slot_is_due_within_a_second_of_the_deadline(until: int) -> None:
     """Never before it: the sweep would meet the template in vain."""
-    assert until <= slot_of(until) * 1000 < until + 1000
+    assert until <= slot_of(until) * SLOT < until + SLOT
 
 
 @pytest.mark.parametrize(

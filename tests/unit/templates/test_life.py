@@ -9,7 +9,7 @@ from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import RealServer
 from pe_nfq.templates import Origin, Outcome, Scope, Settled, Table, Template
 from pe_nfq.templates.epoch import EPOCH
-from pe_nfq.templates.layout import CLOCK_SLACK, MAX_CACHED, deadline, slot_of
+from pe_nfq.templates.layout import CLOCK_SLACK, MAX_CACHED, SLOT, deadline, slot_of
 from pe_nfq.templates.settle import MAX_RELATED
 from pe_nfq.templates.upkeep import live_by_kind, live_templates, purge, sweep
 from tests.tables import (
@@ -68,7 +68,7 @@ def test_a_shorter_life_ends_in_time(table: Table) -> None:
     settle(table, KEY, 5, lives(table, ENDED))
     audit(table)
     assert not sweep(table, deadline(5, ENDED) - 1).expired
-    assert sweep(table, slot_of(deadline(5, ENDED)) * 1000).expired == {1: 1}
+    assert sweep(table, slot_of(deadline(5, ENDED)) * SLOT).expired == {1: 1}
     assert all_templates(table) == {}
     audit(table)
 
@@ -78,12 +78,12 @@ def test_however_short_a_life_becomes_it_outlasts_what_others_have_cached(table:
     cached_until = of(settle(table, KEY, 0, lives(table, CALL))).cached_until(99)
     assert cached_until == 99 + MAX_CACHED
     shorter = of(settle(table, KEY, 100, lives(table, Life(Kind.CALL, 1, b"ended"))))
-    assert shorter.deadline == 100 + MAX_CACHED + 1000 >= cached_until + 1000
+    assert shorter.deadline == 100 + MAX_CACHED + 1000 >= cached_until + SLOT
     # What it says after that ends it no sooner.
     again = of(settle(table, KEY, 200, lives(table, Life(Kind.CALL, 1, b"twice"))))
     assert again.deadline == shorter.deadline
-    assert not sweep(table, cached_until + 1000).expired
-    assert sweep(table, slot_of(shorter.deadline) * 1000).expired == {1: 1}
+    assert not sweep(table, cached_until + SLOT).expired
+    assert sweep(table, slot_of(shorter.deadline) * SLOT).expired == {1: 1}
     audit(table)
 
 

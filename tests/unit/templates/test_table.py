@@ -12,7 +12,7 @@ import pytest
 from pe_nfq.errors import TableError
 from pe_nfq.templates import Outcome, Table, Template, environment
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL, Epoch
-from pe_nfq.templates.layout import CLOCK_SLACK, silent_until, slot_of
+from pe_nfq.templates.layout import CLOCK_SLACK, SLOT, silent_until, slot_of
 from pe_nfq.templates.table import HOLDING, IDLE, WAITING, boottime_ms
 from pe_nfq.templates.upkeep import sweep
 from tests.tables import (
@@ -156,7 +156,7 @@ def test_a_shorter_timeout_lists_a_moved_template_earlier(table: Table) -> None:
     settle(table, KEY, 0, first_dest(table, 1, timeout=3600))
     settle(table, KEY, 5, first_dest(table, 2, timeout=1))
     audit(table)
-    assert sweep(table, slot_of(silent_until(5, 1)) * 1000).expired == {2: 1}
+    assert sweep(table, slot_of(silent_until(5, 1)) * SLOT).expired == {2: 1}
     audit(table)
 
 

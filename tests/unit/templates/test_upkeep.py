@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from pe_nfq.templates import Outcome, Table, upkeep
 from pe_nfq.templates.epoch import EPOCH
-from pe_nfq.templates.layout import silent_until, slot_key, slot_of
+from pe_nfq.templates.layout import SLOT, silent_until, slot_key, slot_of
 from pe_nfq.templates.upkeep import live_templates, purge, sweep, templates
 from tests.tables import all_templates, audit, first_dest, open_table, publish_nothing, settle
 
 P = 60
 END = silent_until(0, P)
+#: When the sweep meets what ends then.
+SWEPT = slot_of(END) * SLOT
 
 
 def claim(table: Table, count: int, dest: int = 1, now: int = 0, name: bytes = b"key") -> None:
@@ -30,24 +32,26 @@ def test_expired_templates_are_deleted_and_counted(table: Table) -> None:
     """By dest, for the log; the table's own counts follow."""
     claim(table, 3, dest=1)
     claim(table, 2, dest=2, name=b"other")
-    assert sweep(table, END) == (Counter({1: 3, 2: 2}), False)
+    assert sweep(table, SWEPT) == (Counter({1: 3, 2: 2}), False)
     assert all_templates(table) == {}
     assert live_templates(table, 1) == 0
     audit(table)
 
 
 def test_a_deadline_within_a_second_is_met_in_the_next(table: Table) -> None:
-    """The index knows seconds: a template is swept at the end of its last one, not before."""
-    claim(table, 1, now=300)
-    assert sweep(table, END + 300) == (Counter(), False)
-    assert sweep(table, END + 1000) == (Counter({1: 1}), False)
+    """The index knows slots: a template is swept at the end of its last one, not before."""
+    claim(table, 1, now=1)
+    assert sweep(table, SWEPT) == (Counter({1: 1}), False)
+    claim(table, 1, now=SLOT)
+    assert sweep(table, SWEPT + SLOT - 1) == (Counter(), False)
+    assert sweep(table, SWEPT + SLOT) == (Counter({1: 1}), False)
     audit(table)
 
 
 def test_a_sweep_goes_in_slices(table: Table) -> None:
     """At most `limit` in a transaction; `more` says that others are due."""
     claim(table, 5)
-    slices = [sweep(table, END, limit=2) for _ in range(3)]
+    slices = [sweep(table, SWEPT, limit=2) for _ in range(3)]
     assert [(s.expired[1], s.more) for s in slices] == [(2, True), (2, True), (1, False)]
     audit(table)
 
@@ -56,11 +60,11 @@ def test_a_refreshed_template_is_listed_again(table: Table) -> None:
     """The sweep meets it at its first deadline, and again at its real one."""
     claim(table, 1)
     settle(table, b"0000key0000", 5000, first_dest(table))
-    assert sweep(table, END) == (Counter(), False)
+    assert sweep(table, SWEPT) == (Counter(), False)
     audit(table)
     assert [t.slot for t in all_templates(table).values()] == [slot_of(silent_until(5000, P))]
     assert sweep(table, silent_until(5000, P) - 1).expired == {}
-    assert sweep(table, silent_until(5000, P)).expired == {1: 1}
+    assert sweep(table, slot_of(silent_until(5000, P)) * SLOT).expired == {1: 1}
     audit(table)
 
 
