@@ -157,7 +157,17 @@ class Director:
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass
+        if flow is not None and key is not None:
+            known = self._recall(flow, key, packet, at)
+            if known and now < known.good_until and known.epoch == self._epoch[EPOCH]:
+                return known
         return self._decide(packet, now, queued, flow, at, end, key)
+
+    def _recall(self, flow: Flow | OutFlow, key: bytes, packet: bytes, at: int) -> Decision | None:
+        """What the caches have from longer ago; it is young again then."""
+        if packet[at] in flow.quiet:
+            return self._known.get(key)
+        return self._noticed.get(packet[at - 4 : at] + key)
 
     def finish(self, undecided: Sequence[Deciding]) -> list[Decision]:
         """The decisions of what was begun just before, in its order. Never raises."""

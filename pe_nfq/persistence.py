@@ -23,8 +23,8 @@ from pe_nfq.templates.layout import MAX_PE_DATA, shown_beside
 
 #: Dialogs a worker remembers: 2 x 64 Ki of about 500 bytes.
 MAX_DIALOGS: Final = 1 << 16
-#: Datagrams it has taken note of: 2 x 16 Ki of about 200 bytes. They are sent again within 32 s.
-MAX_NOTICED: Final = 1 << 14
+#: Datagrams it has taken note of: 2 x 32 Ki of about 200 bytes. They are sent again within 32 s.
+MAX_NOTICED: Final = 1 << 15
 
 
 #: What no scope's prefix begins with: the number of a service is below 2**20.
@@ -47,16 +47,18 @@ class Persistence:
     ) -> Looking:
         """The decision for a datagram with this key. None: the snapshot of `flow` is old."""
         asked = _Asked(flow, scope, pe_data, message, now)
-        cached = self.answers.by_key.get(asked.cache_key)
-        if cached is None and not message.is_quiet:
+        cached = self._remembered(asked)
+        if message.is_quiet:
+            if cached:
+                return cached
+        elif cached is None:
             # A new dialog, or news of one that another worker knows: it is written in any case.
             return (yield from self._write(asked, None, is_new=True))
-        if cached is not None and now < cached.good_until and cached.epoch == self._cells[EPOCH]:
-            if message.is_quiet or self._has_noticed(asked, cached.life):
-                return cached
-            if not message.says_nothing_new(cached.life):
-                return (yield from self._write(asked, cached, is_new=False))
-            # Of what may be news the table is asked: another worker may know more of the dialog.
+        elif self._has_noticed(asked, cached.life):
+            return cached
+        elif not message.says_nothing_new(cached.life):
+            return (yield from self._write(asked, cached, is_new=False))
+        # Of what may be news the table is asked: another worker may know more of the dialog.
         try:
             match = self._table.match(asked.key, now)
         except TableError as error:
@@ -102,6 +104,12 @@ class Persistence:
             return _by(template)
         self._table.overflow(asked.now, served.service.longest_dialog)
         return self._unrecorded(asked, Reason.TABLE_ERROR)
+
+    def _remembered(self, asked: "_Asked") -> Decision | None:
+        cached = self.answers.by_key.get(asked.cache_key)
+        if cached is None or cached.epoch != self._cells[EPOCH] or asked.now >= cached.good_until:
+            return None
+        return cached
 
     def _has_noticed(self, asked: "_Asked", life: Life) -> bool:
         return self.answers.has_noticed(asked.cache_key, asked.message.fingerprint, life)
