@@ -7,8 +7,8 @@ from pe_nfq.model import RealServer
 
 #: Tuples remembered, the oldest forgotten first: about one a service, and with more services
 #: than this a Maglev table is filled again for every dialog. It is the largest value and has
-#: 64 KiB, so 32 MiB at most.
-MAX_TUPLES: Final = 512
+#: 64 KiB, so 128 MiB at most.
+MAX_TUPLES: Final = 2048
 
 Value = TypeVar("Value")
 
