@@ -1,7 +1,7 @@
 """The worker's own path over a capture: which dest would each datagram have got, or come from?
 
-A real director on a table of its own that starts empty, with the capture's
-time as its clock: what `explain` shows is what the daemon would have done, had
+A real director on a table of its own that starts empty, with the time since the
+capture began as its clock: what `explain` shows is what the daemon would have done, had
 it started with the capture.
 """
 
@@ -50,14 +50,18 @@ class Rehearsal:
         self._names = {dest.id: str(dest.endpoint) for dest in dests}
         self._outbound = config.outbound
         self._now = 0
+        self._start: float | None = None
 
     def decide(self, packet: bytes, ts: float | None) -> Decided | None:
         """What becomes of an IP packet captured at `ts` (s); None for what is no service's.
 
         Servers that send from the virtual address cannot be told apart here.
         """
-        # A capture's clock may step back; the table's never does.
-        self._now = max(self._now, int((ts or 0.0) * 1000))
+        if ts is not None:
+            # The table counts from a boot, not from 1970.
+            self._start = ts if self._start is None else self._start
+            # A capture's clock may step back; the table's never does.
+            self._now = max(self._now, int((ts - self._start) * 1000))
         match self._director.describe(packet, self._now):
             case {
                 "service": VirtualService() as service,

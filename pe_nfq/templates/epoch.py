@@ -9,6 +9,10 @@ before it still passes, and a process killed in between leaves nothing untold.
 A reader takes the epoch first and the record after it. What it read may be
 cached under that epoch when its transaction is not older than the epoch;
 else the change is announced but not there yet, and the answer serves once.
+
+Whoever is killed, or fails, between the two leaves a number that the next
+commit has again. `settle` takes it back before it looks at anything; readers
+remember nothing under it.
 """
 
 import mmap

@@ -133,6 +133,10 @@ class Settling:
             db["expiry"],
             db["services"],
         )
+        if cells[EPOCH] >= txn.id():
+            # Announced by one that then committed nothing. Whoever changes something now announces
+            # the same number: what was remembered under it before would outlive the change.
+            cells[EPOCH] = txn.id() - 1
         self._snapshot = int.from_bytes(txn.get(b"number", b"", db=db["meta"]))
         self._states: dict[bytes, bytes] = {}
         self._new_states: set[bytes] = set()

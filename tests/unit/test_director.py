@@ -16,6 +16,7 @@ from pe_nfq.director import Director
 from pe_nfq.engines import load_engine
 from pe_nfq.engines.sip import SipEngine
 from pe_nfq.errors import RegistryError
+from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import FALLBACK_SLOTS, Marks
 from pe_nfq.model import (
     Decision,
@@ -338,6 +339,23 @@ def test_a_dest_that_is_gone_is_never_served_from_the_cache(bench: Bench) -> Non
     assert other.told[-1][1]["old_dest_id"] == old.dest_id
     assert one.decide(udp(CALL)).mark == moved.mark != old.mark
     audit(bench.table)
+
+
+def test_a_dest_that_is_gone_is_not_served_after_a_worker_died_in_its_transaction(
+    bench: Bench,
+) -> None:
+    """It had announced a change: the snapshot that comes then announces the same number."""
+    first = bench.publish(1, 2, lifetimes=Lifetimes())
+    old = bench.worker().decide(udp(CALL))
+    with pytest.raises(TimeoutError), bench.table.write() as txn:
+        bench.table.announce(txn)
+        raise TimeoutError("killed before its commit")
+    worker = bench.worker()
+    assert worker.decide(udp(CALL)).mark == old.mark
+    kept = 1 if first.services[0].dests[1].id == old.dest_id else 2
+    bench.publish(kept, lifetimes=Lifetimes())
+    worker.director.follow()
+    assert worker.decide(udp(CALL)).mark != old.mark
 
 
 def test_a_purged_dialog_is_placed_afresh(bench: Bench) -> None:

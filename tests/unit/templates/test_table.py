@@ -139,6 +139,18 @@ def test_an_announced_move_that_never_came_stops_caching_only_for_a_while(table:
     assert table.match(KEY, 1).epoch == table.cells[EPOCH]
 
 
+def test_nothing_is_cached_under_an_announcement_that_never_came(table: Table) -> None:
+    """The next who changes something announces the very number of the one that was killed."""
+    settle(table, KEY, 0, first_dest(table, 1))
+    with pytest.raises(TimeoutError), table.write() as txn:
+        table.announce(txn)
+        raise TimeoutError("killed before its commit")
+    matched = settle(table, KEY, 1, first_dest(table, 1))
+    assert matched.outcome is Outcome.MATCHED
+    assert settle(table, KEY, 2, first_dest(table, 2)).outcome is Outcome.MOVED
+    assert matched.epoch != table.cells[EPOCH]
+
+
 def test_an_expired_template_is_claimed_anew(table: Table) -> None:
     """Even before the sweep has met it; it is no move, and the old index entry serves on."""
     settle(table, KEY, 0, first_dest(table, 1))
