@@ -108,6 +108,8 @@ USUAL: Final = b"Via: h;branch=z9hG4bK1\r\nFrom: <a>;tag=1\r\nTo: <b>;tag=2\r\nC
 @example(b"BYE a SIP/2.0\r\n" + USUAL + b"\r\n", None)
 @example(b"INVITE a SIP/2.0\r\n" + USUAL + b"x: 90\r\n 5\r\n\r\n", None)
 @example(b"INVITE a SIP/2.0\r\n" + USUAL.replace(b"=2", b"=2;x>;tag=3") + b"\r\n", None)
+@example(b"INVITE a SIP/2.0\r\n" + USUAL.replace(b"tag=2", b'tag="2"') + b"\r\n", None)
+@example(b"BYE a SIP/2.0\r\n" + USUAL.replace(b"tag=2", b'tag=2,3;x="4"') + b"\r\n", None)
 @example(b"ACK a SIP/2.0\r\n" + USUAL.replace(b"INVITE", b"ACK").replace(b"z9", b"z8"), None)
 @example(b"INVITE a SIP/2.0\r\n" + b"a\r\n" * MAX_LINES + USUAL + b"\r\n", None)
 @example(b"INVITE a SIP/2.0\r\n" + USUAL + b"a\r\n" * (MAX_LINES - 5) + b"x: 9\r\n\r\n", None)
