@@ -54,7 +54,7 @@ _VIA: Final = (
 )
 #: The last `>;tag=` of the line. A display name may have anything in it, in quotes.
 _ADDRESS: Final = rb':[^\r\n"<>;=]*+(?:"[^\r\n"\\]*+"[ \t]*+)?+<[^\r\n<>]*+>'
-_TAG: Final = rb";tag=([^\s>;,"]++)(?:;[^\r\n>]*+)?+"
+_TAG: Final = rb';tag=([^\s>;,"]++)(?:;[^\r\n>]*+)?+'
 _FROM: Final = b"(?:From|f)" + _ADDRESS + _TAG + _END
 _TO: Final = b"(?:To|t)" + _ADDRESS + b"(?:" + _TAG + b")?+" + _END
 #: The first Session-Expires behind the CSeq, or the empty line.
