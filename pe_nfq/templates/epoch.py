@@ -10,9 +10,9 @@ A reader takes the epoch first and the record after it. What it read may be
 cached under that epoch when its transaction is not older than the epoch;
 else the change is announced but not there yet, and the answer serves once.
 
-Whoever is killed, or fails, between the two leaves a number that the next
-commit has again. `settle` takes it back before it looks at anything; readers
-remember nothing under it.
+A transaction has one number, for all that it moves, and who is killed, or
+fails, before the commit leaves it to the next. So nobody caches anything
+under it before it is committed, not even who moved it.
 """
 
 import mmap

@@ -125,6 +125,7 @@ class Settling:
 
     def __init__(self, txn: Any, db: Mapping[str, Any], cells: Any, room: Room) -> None:
         self._txn = txn
+        self._number = txn.id()
         self._cells = cells
         self._room = room
         self._counts = Counts(txn, db["counts"])
@@ -133,10 +134,6 @@ class Settling:
             db["expiry"],
             db["services"],
         )
-        if cells[EPOCH] >= txn.id():
-            # Announced by one that then committed nothing. Whoever changes something now announces
-            # the same number: what was remembered under it before would outlive the change.
-            cells[EPOCH] = txn.id() - 1
         self._snapshot = int.from_bytes(txn.get(b"number", b"", db=db["meta"]))
         self._states: dict[bytes, bytes] = {}
         self._new_states: set[bytes] = set()
@@ -173,7 +170,7 @@ class Settling:
         known = old.life
         life = ask.life(known)
         if life == known and ask.now < old.refresh_at:
-            return Settled(Outcome.MATCHED, old, 0, self._cells[EPOCH])
+            return Settled(Outcome.MATCHED, old, 0, self._epoch())
         if life.kind is not old.kind:
             self._counts.add(old.dest_id, old.kind, -1)
             self._counts.add(old.dest_id, life.kind, 1)
@@ -190,7 +187,7 @@ class Settling:
             old.long_pe_data,
         )
         self._put(ask.key, template, old)
-        return Settled(Outcome.MATCHED, template, 0, self._cells[EPOCH])
+        return Settled(Outcome.MATCHED, template, 0, self._epoch())
 
     def _claim(self, ask: Ask, old: Template | None, chosen: _Chosen, *, is_live: bool) -> Settled:
         dest, rules = chosen.dest, ask.rules
@@ -221,9 +218,18 @@ class Settling:
         )
         self._put(ask.key, template, old)
         if old is None or not is_live:
-            return Settled(Outcome.CREATED, template, 0, self._cells[EPOCH], chosen.related)
-        self._cells[EPOCH] = self._txn.id()
-        return Settled(Outcome.MOVED, template, old.dest_id, self._cells[EPOCH])
+            return Settled(Outcome.CREATED, template, 0, self._epoch(), chosen.related)
+        self._cells[EPOCH] = self._number
+        return Settled(Outcome.MOVED, template, old.dest_id)
+
+    def _epoch(self) -> int:
+        """Under which what is there now may be cached; 0 where this transaction's own is announced.
+
+        By a move in it: the template may move again, and no other number would tell. Or by
+        one that was killed, or failed, before its commit: the next move has the same number.
+        """
+        epoch = int(self._cells[EPOCH])
+        return epoch if epoch < self._number else 0
 
     def _state_of(self, key: bytes) -> bytes:
         """The service's, as its scheduler left it."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pe_nfq.errors import TableError
-from pe_nfq.templates import Outcome, Table, Template, environment
+from pe_nfq.templates import Ask, Outcome, Settled, Table, Template, environment
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL, Epoch
 from pe_nfq.templates.layout import CLOCK_SLACK, SLOT, silent_until, slot_of
 from pe_nfq.templates.table import HOLDING, IDLE, WAITING, boottime_ms
@@ -127,7 +127,7 @@ def test_a_move_is_announced_before_it_is_committed(table: Table) -> None:
     assert seen == [(1, 0)]
     after = table.match(KEY, 5)
     assert after.template is not None
-    assert (after.template.dest_id, after.epoch) == (2, settled.epoch)
+    assert (after.template.dest_id, after.epoch) == (2, table.cells[EPOCH])
 
 
 def test_an_announced_move_that_never_came_stops_caching_only_for_a_while(table: Table) -> None:
@@ -150,6 +150,21 @@ def test_nothing_is_cached_under_an_announcement_that_never_came(table: Table) -
     assert matched.outcome is Outcome.MATCHED
     assert settle(table, KEY, 2, first_dest(table, 2)).outcome is Outcome.MOVED
     assert matched.epoch != table.cells[EPOCH]
+
+
+def test_a_template_that_moves_twice_in_a_transaction_is_not_cached_where_it_was_between(
+    table: Table,
+) -> None:
+    """Both moves are announced by one number; what other datagrams were told before has another."""
+    settle(table, KEY, 0, first_dest(table, 1))
+    to = [first_dest(table, 1), *[first_dest(table, 2)] * 2, first_dest(table, 3)]
+    settled = table.settle([Ask(KEY, 1, by.rules, by.life) for by in to])
+    dests = [one.template and one.template.dest_id for one in settled if isinstance(one, Settled)]
+    assert dests == [1, 2, 2, 3]
+    for one in settled[:3]:
+        assert isinstance(one, Settled)
+        assert one.epoch != table.cells[EPOCH]
+    assert table.match(KEY, 2).epoch == table.cells[EPOCH]
 
 
 def test_an_expired_template_is_claimed_anew(table: Table) -> None:
