@@ -6,6 +6,7 @@ who makes two collide harms the own call alone.
 """
 
 import re
+from itertools import islice
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -30,6 +31,8 @@ _TIMED_SESSION: Final = frozenset((b"INVITE", b"UPDATE"))
 _OUTSIDE: Final = rb'"(?:[^"\\]|\\.?)*+"?|<[^>]*+>?|;[ \t]*+%b[ \t]*+=[ \t]*+([^ \t;,"]++)'
 _TAG: Final = re.compile(_OUTSIDE % b"tag", re.IGNORECASE | re.DOTALL).finditer
 _EXPIRES: Final = re.compile(_OUTSIDE % b"expires", re.IGNORECASE | re.DOTALL).finditer
+#: So many of these are looked at in a header; the other datagrams that are settled with it wait.
+_MAX_PARTS: Final = 256
 _BRANCH: Final = re.compile(rb"^[^,]*?;[ \t]*+branch[ \t]*+=[ \t]*+([^ \t;,]++)", re.I).search
 #: How a branch begins that is another one for each transaction (RFC 3261, section 8.1.1.7).
 _COOKIE: Final = b"z9hg4bk"
@@ -143,7 +146,7 @@ def _tag(value: bytes) -> bytes:
         return rest.partition(b";")[0].rstrip(b" \t")
     if b"=" not in value:
         return b""
-    return next((match[1] for match in _TAG(value) if match[1]), b"")
+    return next((match[1] for match in islice(_TAG(value), _MAX_PARTS) if match[1]), b"")
 
 
 def _transaction(method: bytes, via: bytes, number: bytes) -> int:
@@ -162,7 +165,8 @@ def _expires(method: bytes, headers: dict[bytes, bytes]) -> int:
     contact = headers.get(b"contact") if method == b"REGISTER" else None
     if contact is None:
         return expires
-    return max(expires, *(_seconds(match[1]) for match in _EXPIRES(contact)), -1)
+    parts = islice(_EXPIRES(contact), _MAX_PARTS)
+    return max(expires, *(_seconds(match[1]) for match in parts), -1)
 
 
 def _seconds(value: bytes | None) -> int:
