@@ -14,7 +14,7 @@ from pe_nfq.record import Late, Shared
 from pe_nfq.templates import Outcome, Settled, Template
 
 Facts = Mapping[str, str | int]
-#: See `pe_nfq.events.TimeBudget.within`.
+#: See `pe_nfq.budget.TimeBudget.within`.
 Within = Callable[[int, Callable[[], Facts]], Facts | None]
 
 

@@ -20,7 +20,7 @@ _SO_RCVBUFFORCE = 33
 
 C = "C null verdict"
 KNOWN = "pe-nfq 1 worker, known dialogs"
-FRESH = "pe-nfq 1 worker, fresh calls"
+NEW_THIRD = "pe-nfq 1 worker, new dialog every third datagram"
 
 
 def measured(*names: str, family: int = 4) -> dict[str, Any]:
@@ -47,9 +47,9 @@ def test_a_worker_beside_the_c_program(family: int) -> None:
 
 
 def test_new_dialogs_are_dissected_and_logged() -> None:
-    """Calls are new for as long as they are sent, and without budgets each is seen in full."""
-    found = measured(f"{FRESH}, no budgets")
-    name = f"{FRESH}, no budgets"
+    """Dialogs are new for as long as they are sent, and without budgets each is seen in full."""
+    name = f"{NEW_THIRD}, no budgets"
+    found = measured(name)
 
     # what the last batch has told is counted in the worker's next round
     assert found[f"{name}: new dialogs dissected by scapy"]["median"] > 0.9
