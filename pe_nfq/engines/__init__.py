@@ -104,8 +104,8 @@ class Engine(Protocol):
     def facts(self, payload: bytes) -> Mapping[str, str | int]:
         """What the FIRST datagram of a dialog says of it, for logs and listings.
 
-        Called once a template, within a budget per second. The first one says
-        what it is: `explain` shows it. Empty by default.
+        Called once a template, after its verdict, within a budget of time. The first
+        one says what it is: `explain` shows it. Empty by default.
         """
         return {}
 
