@@ -17,13 +17,22 @@ Deciding = Generator[Ask, Settled, Decision]
 Looking = Generator[Ask, Settled, Decision | None]
 
 
-def decide_together(table: Table, undecided: Sequence[Deciding]) -> list[Decision | Exception]:
-    """The decision of each; an exception is what it raised."""
+def decide_together(
+    table: Table, undecided: Sequence[Deciding], in_time: Callable[[], bool]
+) -> list[Decision | Exception]:
+    """The decision of each; an exception is what it raised.
+
+    Of the first ones only, where `in_time` does not hold any more: the others have not begun.
+    """
     decided: dict[int, Decision | Exception] = {}
     asking: list[tuple[int, Ask]] = []
+    begun = 0
     with table.reading():
-        for number, deciding in enumerate(undecided):
-            _step(deciding.__next__, (), number, asking, decided)
+        for deciding in undecided:
+            _step(deciding.__next__, (), begun, asking, decided)
+            begun += 1
+            if not in_time():
+                break
     while asking:
         asked, asking = asking, []
         answers = table.settle([ask for _, ask in asked])
@@ -31,7 +40,7 @@ def decide_together(table: Table, undecided: Sequence[Deciding]) -> list[Decisio
             deciding = undecided[number]
             go_on = deciding.throw if isinstance(answer, Exception) else deciding.send
             _step(go_on, (answer,), number, asking, decided)
-    return [decided[number] for number in range(len(undecided))]
+    return [decided[number] for number in range(begun)]
 
 
 def _step(

@@ -17,7 +17,7 @@ and port.
 
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pe_nfq.cache import TwoGenerations
@@ -169,9 +169,14 @@ class Director:
             return self._known.get(key)
         return self._noticed.get(packet[at - 4 : at] + key)
 
-    def finish(self, undecided: Sequence[Deciding]) -> list[Decision]:
-        """The decisions of what was begun just before, in its order. Never raises."""
-        decisions = decide_together(self._table, undecided)
+    def finish(
+        self, undecided: Sequence[Deciding], in_time: Callable[[], bool] = lambda: True
+    ) -> list[Decision]:
+        """The decisions of what was begun just before, in its order. Never raises.
+
+        Of the first ones only, one at least, where `in_time` does not hold any more.
+        """
+        decisions = decide_together(self._table, undecided, in_time)
         return [d if isinstance(d, Decision) else self._failed(d) for d in decisions]
 
     def _failed(self, error: Exception) -> Decision:

@@ -550,6 +550,21 @@ def test_a_raising_scheduler_is_replaced_by_the_hash(
     audit(bench.table)
 
 
+def test_what_takes_long_to_ask_is_decided_a_few_at_a_time(bench: Bench) -> None:
+    """The others have not begun, and lose nothing by it."""
+    bench.publish(1, 2, 3)
+    director = bench.worker().director
+    kept = [director.begin(udp(sip(b"call-%d" % number)), NOW) for number in range(7)]
+    rest = [one for one in kept if not isinstance(one, Decision)]
+    outcomes = []
+    while rest:
+        decisions = director.finish(rest, iter([True, True, False]).__next__)
+        outcomes.append([decision.outcome for decision in decisions])
+        del rest[: len(decisions)]
+    assert outcomes == [["created"] * 3, ["created"] * 3, ["created"]]
+    audit(bench.table)
+
+
 def test_a_scheduler_hashes_the_client_of_the_datagram(bench: Bench) -> None:
     """Its whole address, also where the mask leaves nothing of it in the key."""
     dests = bench.publish(1, 2, scheduler="sh", mask=bytes(4)).services[0].dests
