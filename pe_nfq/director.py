@@ -161,7 +161,7 @@ class Director:
             known = self._recall(flow, key, packet, at)
             if known and now < known.good_until and known.epoch == self._epoch[EPOCH]:
                 return known
-        return self._decide(packet, now, queued, flow, at, end, key)
+        return self._decide(packet, now, queued, flow, at, end, key, self.snapshot_number)
 
     def _recall(self, flow: Flow | OutFlow, key: bytes, packet: bytes, at: int) -> Decision | None:
         """What the caches have from longer ago; it is young again then."""
@@ -210,15 +210,17 @@ class Director:
         at: int,
         end: int,
         key: bytes | None,
+        number: int,
     ) -> Deciding:
         """The whole path; once more from its top when the snapshot turned out to be old.
 
         With a `flow`, `packet[at:end]` is its whole payload, and `key` what the engine finds in
-        it, behind the flow's prefix; None: it has still to be asked.
+        it, behind the flow's prefix; None: it has still to be asked. `number` is its snapshot's.
         """
         cut = False
         for _ in range(_MAX_RELOADS):
-            number = self.snapshot_number
+            if number != self.snapshot_number:  # loaded since, perhaps by another datagram
+                number, flow, key = self.snapshot_number, None, None
             if flow is None:
                 datagram = dissect(packet)
                 if isinstance(datagram, Reason):
@@ -234,10 +236,8 @@ class Director:
                 decision = answer if isinstance(answer, Decision) else (yield from answer)
             if decision is not None:
                 return decision
-            # Another datagram of the same batch may have loaded it by now.
             if number == self.snapshot_number and not self._catch_up():
                 break
-            flow = key = None
         return self._passed(Reason.TABLE_ERROR)
 
     def _catch_up(self) -> bool:

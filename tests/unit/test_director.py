@@ -565,6 +565,18 @@ def test_what_takes_long_to_ask_is_decided_a_few_at_a_time(bench: Bench) -> None
     audit(bench.table)
 
 
+def test_what_was_begun_before_another_loaded_a_snapshot_goes_by_that(bench: Bench) -> None:
+    bench.publish(1)
+    director = bench.worker().director
+    director.decide(udp(CALL), NOW)  # its flow is known
+    kept = [director.begin(udp(sip(b"call-%d" % number)), NOW) for number in range(2)]
+    begun = [one for one in kept if not isinstance(one, Decision)]
+    new = bench.publish(2).services[0].dests[0].id
+    (first,) = director.finish(begun, lambda: False)
+    (second,) = director.finish(begun[1:])
+    assert first.dest_id == second.dest_id == new
+
+
 def test_a_scheduler_hashes_the_client_of_the_datagram(bench: Bench) -> None:
     """Its whole address, also where the mask leaves nothing of it in the key."""
     dests = bench.publish(1, 2, scheduler="sh", mask=bytes(4)).services[0].dests
