@@ -38,6 +38,8 @@ _FOR_RELATED: Final = 16
 #: A related dialog is looked for among so many templates of its pe_data, one a client: anybody
 #: can send a foreign Call-ID from many addresses, and we hold the write lock.
 MAX_RELATED: Final = 16
+#: And among so many in a transaction, about: what is still to be settled goes into the next one.
+MAX_LOOKED: Final = 128
 
 
 class Outcome(enum.Enum):
@@ -136,6 +138,8 @@ class Settling:
         )
         self._snapshot = int.from_bytes(txn.get(b"number", b"", db=db["meta"]))
         self._states: dict[bytes, bytes] = {}
+        #: Templates that were looked at for related dialogs.
+        self.looked = 0
         self._new_states: set[bytes] = set()
 
     def settle(self, ask: Ask) -> Settled:
@@ -270,6 +274,7 @@ class Settling:
         for _ in range(MAX_RELATED):
             if not there or not cursor.key().startswith(prefix):
                 return
+            self.looked += 1
             yield Template.decode(cursor.value())
             there = cursor.next()
 

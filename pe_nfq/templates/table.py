@@ -19,7 +19,7 @@ from pe_nfq.templates import environment
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL, SNAPSHOT, Epoch
 from pe_nfq.templates.layout import Template, silent_until
 from pe_nfq.templates.room import Room
-from pe_nfq.templates.settle import Ask, Settled, Settling
+from pe_nfq.templates.settle import MAX_LOOKED, Ask, Settled, Settling
 
 # What `lock_cells` say of a writer: nothing, or since when it waits for the lock or holds it.
 IDLE: Final = 0
@@ -156,22 +156,27 @@ class Table:
         self.cells[EPOCH] = txn.id()
 
     def settle(self, asks: Sequence[Ask]) -> list[Settled | Exception]:
-        """Return, refresh, move or claim the template of each, in one transaction.
+        """Return, refresh, move or claim the template of each, in one transaction as a rule.
 
         An exception stands for what the rules raised, or TableError: the table
         cannot be written. Nothing has changed by that one then; it keeps
         nothing from the others.
         """
+        settled: list[Settled | Exception] = []
         try:
             with self.write() as txn:
                 settling = Settling(txn, self._db, self.cells, self._room)
-                settled: list[Settled | Exception] = [settling.settle(ask) for ask in asks]
+                for ask in asks:
+                    settled.append(settling.settle(ask))
+                    if settling.looked >= MAX_LOOKED:  # others wait for the lock
+                        break
                 settling.flush()
-            return settled
         except Exception as error:  # a scheduler may be a third party's
             if len(asks) == 1:
                 return [error]
-        return [self.settle([ask])[0] for ask in asks]
+            return [self.settle([ask])[0] for ask in asks]
+        rest = asks[len(settled) :]
+        return [*settled, *self.settle(rest)] if rest else settled
 
     def overflow(self, now: int, silence: int) -> None:
         """Note that a dialog was placed without a record: the hash rules while it may be silent."""

@@ -99,7 +99,8 @@ def _delete(table: Table, keys: list[bytes], dest_id: int) -> int:
         for kind, number in deleted.items():
             counts.add(dest_id, kind, -number)
         counts.flush()
-        table.announce(txn)
+        if deleted:
+            table.announce(txn)
     return deleted.total()
 
 

@@ -15,7 +15,7 @@ from tests.bench.sections import SECTIONS, Section
 from tests.lab import requirements
 
 #: Medians of five pairs, of runs long enough for thousands of batches: all under twenty minutes.
-_FULL: Final = Plan(rounds=5, seconds=2.0, quick=False)
+_FULL: Final = Plan(rounds=3, seconds=1.5, quick=False)
 #: A look: all under two minutes.
 _QUICK: Final = Plan(rounds=1, seconds=0.5, quick=True)
 _STDOUT: Final = "-"
@@ -123,8 +123,8 @@ def _parser() -> argparse.ArgumentParser:
         " the kernel's own engine: medians (lowest-highest), and ratios of pairs.",
     )
     parser.add_argument("--quick", action="store_true", help="a look: under two minutes")
-    parser.add_argument("--rounds", type=_rounds, help="runs of each (default 5; quick: 1)")
-    parser.add_argument("--seconds", type=_seconds, help="of a run (default 2; quick: 0.5)")
+    parser.add_argument("--rounds", type=_rounds, help="runs of each (default 3; quick: 1)")
+    parser.add_argument("--seconds", type=_seconds, help="of a run (default 1.5; quick: 0.5)")
     parser.add_argument(
         "--section", action="append", choices=list(SECTIONS), help="only this; repeat"
     )

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import RealServer
-from pe_nfq.templates import Origin, Outcome, Scope, Settled, Table, Template
+from pe_nfq.templates import Ask, Origin, Outcome, Scope, Settled, Table, Template
 from pe_nfq.templates.epoch import EPOCH
 from pe_nfq.templates.layout import CLOCK_SLACK, MAX_CACHED, SLOT, deadline, slot_of
-from pe_nfq.templates.settle import MAX_RELATED
+from pe_nfq.templates.settle import MAX_LOOKED, MAX_RELATED
 from pe_nfq.templates.upkeep import live_by_kind, live_templates, purge, sweep
 from tests.tables import (
     Ruled,
@@ -232,3 +232,18 @@ def test_counts_and_index_stay_exact(history: list[tuple[int, Life, int, int, bo
         sweep(table, now + 4_100_000)
         assert all_templates(table) == {}
         audit(table)
+
+
+def test_others_get_the_lock_between_many_related_dialogs(table: Table) -> None:
+    """What is settled together takes several transactions; each gets its server all the same."""
+    for number in range(MAX_RELATED):
+        scope = Scope.of(1, number.to_bytes(4), "sip")
+        settle(table, scope.key(b"first"), 0, two_dests(table, 2))
+    by = two_dests(table, 1, related=(HERE.any_client(b"first"),))
+    asks = [Ask(HERE.key(b"%d" % n), 1, by.rules, by.life, by.related) for n in range(32)]
+    before = table.environment.env.info()["last_txnid"]
+    settled = table.settle(asks)
+    assert [of(one).dest_id for one in settled if isinstance(one, Settled)] == [2] * 32
+    transactions = table.environment.env.info()["last_txnid"] - before
+    assert transactions == 32 * MAX_RELATED / MAX_LOOKED
+    audit(table)
