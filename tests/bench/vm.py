@@ -19,9 +19,9 @@ from tests.guest.running import Event, Guest, GuestError
 
 #: So many pairs make a median that one busy moment of the host does not move.
 _LEAST_ROUNDS: Final = 5
-#: Seconds in which a guest says something, and in which it is through: all of the bench has 1,200.
+#: Seconds in which a guest says something, and in which it is through.
 _SILENCE: Final = 300.0
-_TOTAL: Final = 600.0
+_TOTAL: Final = 900.0
 #: What rows call the arrangements of `vm_lab`.
 _NAMES: Final = {
     "kernel": "VM, the kernel's --pe sip -o",
