@@ -1,15 +1,16 @@
 """Which events become lines: verbosity, and a budget of lines a second. Pure: time is passed in.
 
 A flood of one event must not silence the others, so events that a sender can
-cause have a small budget of their own, and trouble and changes do not share
-the budget of dialogs. What is kept back is counted by event.
+cause have a small budget of their own, and trouble, changes and dialogs each
+have theirs: a start with 1,000 services, a line each, does not silence that it
+is ready. What is kept back is counted by event.
 """
 
 from collections import Counter
 from typing import Final
 
 from pe_nfq.budget import Budget
-from pe_nfq.log.table import DIALOGS, EVENTS, UNLISTED
+from pe_nfq.log.table import CHANGES, DIALOGS, EVENTS, TROUBLE, UNLISTED
 
 #: Why a line was not written.
 OVER_BUDGET: Final = "rate"
@@ -23,8 +24,7 @@ class Gate:
 
     def __init__(self, verbosity: int, rate: int) -> None:
         self._verbosity = verbosity
-        self._rare = Budget(rate)
-        self._common = Budget(rate)
+        self._shared = {level: Budget(rate) for level in (TROUBLE, CHANGES, DIALOGS)}
         self._own = {event: Budget(row.most) for event, row in EVENTS.items()}
         self._unlisted = Budget(UNLISTED.most)
         self._kept_back = {OVER_BUDGET: Counter[str](), NOT_TAKEN: Counter[str]()}
@@ -35,7 +35,7 @@ class Gate:
         level = EVENTS.get(event, UNLISTED).level
         if level > self._verbosity:
             return False
-        shared = self._common if level >= DIALOGS else self._rare
+        shared = self._shared[min(level, DIALOGS)]
         if self._own.get(event, self._unlisted).take(now) and shared.take(now):
             return True
         self._count(OVER_BUDGET, event)

@@ -53,6 +53,13 @@ def test_dialogs_do_not_use_up_the_budget_of_trouble() -> None:
     assert gate.admits("worker-died", now=1000)
 
 
+def test_a_thousand_services_do_not_silence_that_all_is_ready() -> None:
+    """Each has a line at the start, in one second with the rest of it."""
+    gate = Gate(DIALOGS, rate=1000)
+    assert admitted(gate, "service", 1000, now=1000) == 1000
+    assert gate.admits("ready", now=1000)
+
+
 def test_lines_that_nobody_took_are_counted_apart() -> None:
     """A slow output is another matter than a busy director."""
     gate = Gate(DIALOGS, rate=5)
