@@ -102,4 +102,4 @@ def _draw_lines(axes: Axes, lines: dict[str, list[tuple[int, float]]]) -> None:
     axes.set_title("CPU of the worker, us a datagram, by how many there are", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8)
+    axes.legend(loc="upper right", bbox_to_anchor=(-0.08, 1.0))

@@ -29,6 +29,8 @@ _ELSEWHERE: Final = (
     *(_PACKETS, _CPU, ": CPU s/million datagrams", ": supervisor CPU ns/datagram"),
     *(": waited for a core", ": sender could have sent more"),
 )
+#: As well: other loads than the half that the goals speak of, and what is beside the point.
+_IN_FULL_ONLY: Final = ("at 25% of", "at 75% of", ": delay max", "sender late", ": CPU ns/packet")
 
 
 def main() -> int:
@@ -101,6 +103,7 @@ def _cell(row: dict[str, Any] | None) -> str:
 def _others(found: dict[str, Any]) -> Iterator[str]:
     """What is neither of the two, nor one of them in other words, nor a loss of nothing."""
     rows = [row for row in found["rows"] if not row["name"].endswith(_ELSEWHERE)]
+    rows = [row for row in rows if not any(part in row["name"] for part in _IN_FULL_ONLY)]
     shown = [row for row in rows if row["max"] or not row["name"].endswith(_LOST)]
     width = max((len(_short(row["name"])) for row in shown), default=0)
     for row in shown:

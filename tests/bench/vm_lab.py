@@ -35,6 +35,8 @@ _PERSISTENCE: Final = 3600
 _SERVICE: Final[Options] = {"timeout": _PERSISTENCE, "ending_timeout": _PERSISTENCE}
 #: Below the queue's length, so that nothing overflows; enough to keep a worker busy.
 _WINDOW: Final = 512
+#: Seconds in which all datagrams are sent, and read again from the table.
+_WARM_UP: Final = 2.0
 #: Datagrams that a recorder's buffer surely takes.
 _CHUNK: Final = 100
 _NETWORK: Final = "198.51.100."
@@ -90,7 +92,15 @@ class Arrangement:
         self._stack.close()
 
     def measure(self, seconds: float) -> Turn:
-        """Send for so long. Raises RuntimeError when a datagram was lost or a call parted."""
+        """Send for so long. Raises RuntimeError when a datagram was lost or a call parted.
+
+        Not before all have been sent once: a worker's answers are cached for 8 s, and the turns
+        of the others take longer.
+        """
+        self._measure(_WARM_UP)
+        return self._measure(seconds)
+
+    def _measure(self, seconds: float) -> Turn:
         counted, worked = self._counted(), self._cpu_time()
         sent, received, elapsed = self._send(seconds)
         worked = self._cpu_time() - worked

@@ -72,10 +72,10 @@ def test_one_section_alone(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "plan"),
     [
-        ([], Plan(5, 2.0, quick=False)),
+        ([], Plan(3, 1.5, quick=False)),
         (["--quick"], Plan(1, 0.5, quick=True)),
         (["--quick", "--rounds", "3", "--seconds", "0.3"], Plan(3, 0.3, quick=True)),
-        (["--ipv6"], Plan(5, 2.0, quick=False, family=6)),
+        (["--ipv6"], Plan(3, 1.5, quick=False, family=6)),
     ],
 )
 def test_plans(
