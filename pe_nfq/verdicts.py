@@ -56,14 +56,15 @@ class Verdicts:
         if len(self._waiting) >= MAX_WAITING:
             self.flush()
 
-    def flush(self) -> None:
-        """Send what waits. Where the kernel has no memory for it now, it is sent the next time."""
+    def flush(self) -> bool:
+        """Send what waits; whether all of it went. What the kernel does not take now waits on."""
         while self._waiting:
             try:
                 self._send(b"".join(self._waiting[:MAX_WAITING]))
             except OSError:
-                return
+                return False
             del self._waiting[:MAX_WAITING]
+        return True
 
 
 def _head(size: int, queue: int, verdict: int) -> bytes:

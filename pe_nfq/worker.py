@@ -68,7 +68,7 @@ class Worker:
         self._now = self._counted = boottime_ms()
         self._begin: Begin = self._tell_matches if verbose else self._director.begin
         self._kept: list[tuple[int, Deciding]] = []
-        self._ask_until = self._counted_early = 0
+        self._ask_until = self._uncounted = 0
         self._stopping = False
         self._slot[Cell.SNAPSHOT] = self._director.snapshot_number
         self._garbage = Garbage()  # before the queue is bound: it takes its time
@@ -100,7 +100,7 @@ class Worker:
         """Decide what was kept. Whatever happens all get a verdict: without one they are stuck."""
         kept, self._kept = self._kept, []
         while kept:
-            self._verdicts.flush()  # what is decided need not wait for the table
+            sent = self._verdicts.flush()  # what is decided need not wait for the table
             self._ask_until = time.monotonic_ns() + ASK_TIME
             try:
                 decisions = self._director.finish([asking for _, asking in kept], self._in_time)
@@ -109,7 +109,7 @@ class Worker:
             for (packet_id, _), decision in zip(kept, decisions, strict=False):
                 self._give(packet_id, decision)
             del kept[: len(decisions)]
-            if kept:
+            if kept and sent:
                 self._count_verdicts(len(decisions))
 
     def _in_time(self) -> bool:
@@ -117,7 +117,7 @@ class Worker:
 
     def _count_verdicts(self, given: int) -> None:
         """Count them before the round ends, at which all that it took are counted."""
-        self._counted_early += given
+        self._uncounted -= given
         self._slot[Cell.VERDICTS] += given
         self._slot[Cell.BEAT] = boottime_ms()
 
@@ -152,10 +152,11 @@ class Worker:
         self._queue.run_batch()
         if self._kept:
             self._settle()
-        self._verdicts.flush()
         slot = self._slot
-        slot[Cell.VERDICTS] += self._queue.socket.taken - self._counted_early
-        self._counted_early = 0
+        self._uncounted += self._queue.socket.taken
+        if self._verdicts.flush():  # else nothing goes on, and the watchdog is to see that
+            slot[Cell.VERDICTS] += self._uncounted
+            self._uncounted = 0
         slot[Cell.BEAT] = now
         if now != self._counted:  # once a millisecond: rounds can be as short as a datagram
             self._publish_counts()
