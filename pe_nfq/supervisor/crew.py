@@ -66,7 +66,7 @@ class Crew:
         self._heartbeats = Heartbeats(state_dir)
         self._losses = Losses(self._heartbeats, tell)
         self._members = {slot: Member(slot, queue) for slot, queue in queues.items()}
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog(lambda slot: scheduling(self._members[slot].pid))
         self._leaving = False
         self._loop = asyncio.get_running_loop()
 
@@ -130,7 +130,6 @@ class Crew:
                 queued.get(member.queue, 0),
                 int(cells[Cell.LOCK_STATE]),
                 int(cells[Cell.LOCK_SINCE]),
-                *scheduling(member.pid),
             )
             for member, cells in self._serving()
         ]

@@ -6,7 +6,7 @@ back at once: the lock is robust, and its queue's traffic goes on to the
 standby worker.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from pe_nfq.templates.table import HOLDING, WAITING
@@ -21,11 +21,13 @@ BEAT_LIMIT: Final = 1000
 _STRIKES: Final = HANG_LIMIT // TICK
 
 
-class Reading(NamedTuple):
-    """What the heartbeats and the scheduler say of a serving worker; times in ms of boottime.
+#: Of a slot's process: whether it runs or waits for a processor, and its CPU time so far (ns).
+#: Asked only of what looks bad: to ask all, 20 times a second, took 2 % of a processor.
+Scheduling = Callable[[int], tuple[bool, int]]
 
-    `runnable`: it runs or waits for a processor. `cpu`: its CPU time so far (ns).
-    """
+
+class Reading(NamedTuple):
+    """What a serving worker's heartbeat and its queue say; times in ms of boottime."""
 
     slot: int
     beat: int
@@ -33,14 +35,13 @@ class Reading(NamedTuple):
     queued: int
     lock_state: int
     lock_since: int
-    runnable: bool
-    cpu: int
 
 
 class Watchdog:
     """Remembers how often in a row each worker looked bad, or was in one state of the lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, scheduling: Scheduling) -> None:
+        self._scheduling = scheduling
         self._verdicts: dict[int, int] = {}
         self._cpu: dict[int, int] = {}
         self._strikes: dict[int, int] = {}
@@ -69,19 +70,26 @@ class Watchdog:
         for reading in readings:
             bad = reading.slot not in waiting and self._looks_bad(now, reading)
             self._verdicts[reading.slot] = reading.verdicts
-            self._cpu[reading.slot] = reading.cpu
             self._strikes[reading.slot] = self._strikes.get(reading.slot, 0) + 1 if bad else 0
             if self._strikes[reading.slot] > _STRIKES:
                 guilty.setdefault(reading.slot, "no verdict while datagrams wait, or no heartbeat")
         return guilty
 
     def _looks_bad(self, now: int, reading: Reading) -> bool:
-        if reading.runnable and self._cpu.get(reading.slot) == reading.cpu:
-            # It wants to run and gets no processor (half a second, seen on a busy machine).
-            # Another worker would get none either, and what waits in the queue would be lost.
-            return False
         silent = reading.queued > 0 and self._verdicts.get(reading.slot) == reading.verdicts
-        return silent or now - reading.beat > BEAT_LIMIT
+        if not silent and now - reading.beat <= BEAT_LIMIT:
+            self._cpu.pop(reading.slot, None)
+            return False
+        return not self._gets_no_processor(reading.slot)
+
+    def _gets_no_processor(self, slot: int) -> bool:
+        """Whether it has wanted to run since the last bad tick, and did not (half a second, seen).
+
+        Another worker would get no processor either, and what waits in the queue would be lost.
+        """
+        runnable, cpu = self._scheduling(slot)
+        before, self._cpu[slot] = self._cpu.get(slot), cpu
+        return runnable and before == cpu
 
     def _lock_holders(self, now: int, readings: list[Reading]) -> dict[int, str]:
         """Who holds the write lock too long.

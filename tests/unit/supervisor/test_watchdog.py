@@ -31,8 +31,6 @@ class Worker:
             self.queued,
             self.lock_state,
             self.lock_since,
-            self.runnable,
-            self.cpu,
         )
 
     def lock(self, state: int, since: int) -> None:
@@ -45,7 +43,14 @@ class Crew:
 
     workers: list[Worker]
     now: int = 100_000
-    watchdog: Watchdog = field(default_factory=Watchdog)
+    watchdog: Watchdog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watchdog = Watchdog(self._scheduling)
+
+    def _scheduling(self, slot: int) -> tuple[bool, int]:
+        worker = next(worker for worker in self.workers if worker.slot == slot)
+        return worker.runnable, worker.cpu
 
     def tick(self, ms: int = TICK, *, ours: bool = False) -> dict[int, str]:
         self.now += ms
