@@ -33,6 +33,9 @@ _EXPIRED: Final = 100_000
 _EXPIRED_QUICK: Final = 20_000
 _BURST: Final = 20_000
 _BURST_RATE: Final = 10_000
+#: Of the stream's rate while the burst comes: with more the worker would have more than it can
+#: carry (a new dialog costs it seven known datagrams), and everything would wait for everything.
+_BESIDE_BURST: Final = 0.5
 _REFRESHED: Final = 10_000
 #: With this timeout (s) a template that is met is written once a second, and cached no longer.
 _SHORT: Final[Options] = {"timeout": 8, "lifetime": "fixed"}
@@ -87,8 +90,8 @@ class Bench(NamedTuple):
         return delays(stream)._replace(gap=gap / _US_IN_MS, lost=run.losses.total)
 
 
-#: Runs by what happened in them, and of each the quiet run before it.
-Found = dict[str, list[tuple[Delays, Delays]]]
+#: Runs by what happened in them at which rate, and of each the quiet run before it.
+Found = dict[tuple[str, float], list[tuple[Delays, Delays]]]
 
 
 def measure(plan: Plan, results: Results, progress: Callable[[str], None]) -> None:
@@ -136,12 +139,16 @@ def _with_known(
     warm_up(bench.rig, bench.pacer, target, len(bench.known))
 
     def pair(
-        what: str, during: Callable[[], None] | None = None, new: range = range(0), end: int = 0
+        what: str,
+        during: Callable[[], None] | None = None,
+        bench: Bench = bench,
+        new: range = range(0),
+        end: int = 0,
     ) -> None:
         progress(what)
         before = bench.run(target)
         expiring.sleep_until(end)
-        found[what].append((before, bench.run(target, during, new=new)))
+        found[what, bench.rate].append((before, bench.run(target, during, new=new)))
 
     count = _EXPIRED_QUICK if plan.quick else _EXPIRED
     end = expiring.fill(bench.rig.lab.directory / "state", count, bench.seconds * 4)
@@ -149,7 +156,8 @@ def _with_known(
     pair(f"{count:,} templates expire", end=end)
     pair("the file is read again", lambda: _reload(daemon))
     first = bench.known.stop
-    pair(f"{_BURST_RATE:,} new dialogs/s", new=range(first, first + _BURST))
+    beside = bench._replace(rate=bench.rate * _BESIDE_BURST)
+    pair(f"{_BURST_RATE:,} new dialogs/s", bench=beside, new=range(first, first + _BURST))
 
 
 def _list(daemon: PeNfq) -> None:
@@ -171,7 +179,7 @@ def _refresh(rig: Rig, rate: float, plan: Plan, found: Found) -> None:
         before = bench.run(target)
         expiring.sleep_until(boottime_ms() + _DUE_IN_MS)
         due = bench.run(target, due=True)
-        found[f"{_REFRESHED:,} templates are refreshed"].append((before, due))
+        found[f"{_REFRESHED:,} templates are refreshed", rate].append((before, due))
 
 
 @contextlib.contextmanager
@@ -200,11 +208,11 @@ def _off_the_worker() -> Iterator[None]:
 
 def _report(found: Found, c: list[Delays], rate: float, results: Results) -> None:
     where = f", at {rate:,.0f} packets/s"
-    quiet = [before for pairs in found.values() for before, _ in pairs]
+    quiet = [before for (_, at), pairs in found.items() if at == rate for before, _ in pairs]
     _rows(_C + where, c, results)
     _rows(f"pe-nfq 1 worker, {_QUIET}{where}", quiet, results)
-    for what, pairs in found.items():
-        name = f"pe-nfq 1 worker, while {what}{where}"
+    for (what, at), pairs in found.items():
+        name = f"pe-nfq 1 worker, while {what}, at {at:,.0f} packets/s"
         _rows(name, [after for _, after in pairs], results)
         excess = [max(0.0, after.gap - before.gap) for before, after in pairs]
         results.row(f"{name}: gap beyond that in quiet", "us", excess)
