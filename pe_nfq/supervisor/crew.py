@@ -115,8 +115,11 @@ class Crew:
         """How many workers serve, the standby not counted."""
         return sum(member.slot != STANDBY for member, _ in self._serving())
 
-    def check(self, *, lock_is_ours: bool = False) -> None:
-        """One tick of the watchdog: kill what hangs. For `lock_is_ours` see `Watchdog.judge`."""
+    def check(self, *, lock_is_ours: bool = False) -> int:
+        """One tick of the watchdog: kill what hangs. How soon the next one is due (ms).
+
+        For `lock_is_ours` see `Watchdog.judge`.
+        """
         now = boottime_ms()
         queued = queue_lengths()
         self._losses.wait(queued)
@@ -138,6 +141,7 @@ class Crew:
         for member in self._members.values():
             if member.pid and self._is_starting(member) and now - member.started > _START_LIMIT:
                 self._kill(member, "did not start serving")
+        return self._watchdog.tick
 
     def _look_for_losses(self) -> None:
         serving = (member for member, _ in self._serving())

@@ -21,7 +21,6 @@ from pe_nfq.events import EventReader
 from pe_nfq.heartbeat import STANDBY
 from pe_nfq.model import Snapshot
 from pe_nfq.steering import Settings, make_steering
-from pe_nfq.supervisor import watchdog
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
@@ -160,8 +159,8 @@ class Supervisor:
     async def _watch(self) -> None:
         while True:
             ours = self._table is not None and self._table.lock_cells[0] == HOLDING
-            self._crew.check(lock_is_ours=ours)
-            await asyncio.sleep(watchdog.TICK / 1000)
+            tick = self._crew.check(lock_is_ours=ours)
+            await asyncio.sleep(tick / 1000)
 
     def _spawn(self, task: Coroutine[None, None, None]) -> None:
         running = asyncio.get_running_loop().create_task(task)

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from pe_nfq.supervisor.watchdog import BEAT_LIMIT, HANG_LIMIT, TICK, Reading, Watchdog
+from pe_nfq.supervisor.watchdog import (
+    BEAT_LIMIT,
+    CALM_TICK,
+    HANG_LIMIT,
+    TICK,
+    Reading,
+    Watchdog,
+)
 from pe_nfq.templates.table import HOLDING, IDLE, WAITING
 
 
@@ -226,3 +233,11 @@ def test_nobody_is_killed_for_a_lock_that_the_supervisor_holds() -> None:
     assert not any(crew_.tick(ours=True) for _ in range(40))
     assert crew_.tick() == {}
     assert crew_.until_guilty()[1].keys() == {crew_.workers[0].slot}
+
+
+def test_the_judge_looks_more_often_once_something_looks_bad() -> None:
+    some = crew()
+    assert some.watchdog.tick == CALM_TICK
+    some.workers[0].stopped, some.workers[0].queued = True, 1
+    some.tick()
+    assert some.watchdog.tick == TICK
