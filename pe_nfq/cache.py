@@ -88,9 +88,19 @@ class Answers:
             known.good_until, known.epoch = decision.good_until, decision.epoch
             decision = known
         else:
+            if known is not None:
+                decision.uncounted = known.uncounted
             self.by_key.put(key, decision)
         self.notice(key, fingerprint, decision)
         return decision
+
+    def take_uncounted(self, key: bytes) -> int:
+        """How many datagrams the dialog's template does not count yet: whoever takes them does."""
+        known = self.by_key.young.get(key)
+        if known is None:
+            return 0
+        taken, known.uncounted = known.uncounted, 0
+        return taken
 
     def notice(self, key: bytes, fingerprint: bytes, decision: Decision) -> None:
         """Give a datagram the answer that its dialog has."""

@@ -154,12 +154,14 @@ class Director:
                     # It may say something new of its dialog, unless this very datagram did before.
                     decision = self._noticed.young[packet[at - 4 : at] + key]
                 if now < decision.good_until and decision.epoch == self._epoch[EPOCH]:
+                    decision.uncounted += 1
                     return decision
         except Exception:  # noqa: S110 - whatever is unusual is decided in full
             pass
         if flow is not None and key is not None:
             known = self._recall(flow, key, packet, at)
             if known and now < known.good_until and known.epoch == self._epoch[EPOCH]:
+                known.uncounted += 1
                 return known
         return self._decide(packet, now, queued, flow, at, end, key, self.snapshot_number)
 

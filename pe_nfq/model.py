@@ -102,12 +102,38 @@ class Method(enum.Enum):
     ROUTE = "route"  # -g: unchanged, by the server's link-layer address (direct routing)
 
 
+class Standing(enum.Enum):
+    """Whether a dest may take new dialogs and keep those it has, whatever the operator's weight."""
+
+    UP = "up"
+    DRAINING = "draining"  # takes none, and keeps what waits: as at weight 0
+    DOWN = "down"  # takes none, keeps none: each moves with its next datagram
+    KEPT = "down-kept"  # down as well, but what it has stays with it
+
+
+class OnDown(enum.Enum):
+    """What becomes of the dialogs of a dest that is down."""
+
+    MOVE = "move"
+    KEEP = "keep"
+
+
+class Panic(enum.Enum):
+    """What becomes of new dialogs of a service while all its servers are down."""
+
+    ALL = "all"  # placed as if all were up
+    NET = "net"  # left to the net: client persistence over all of them
+    DROP = "drop"
+
+
 @dataclass(frozen=True, slots=True)
 class RealServer:
     """A dest of a virtual service. `id` is stable and gives the mark (`pe_nfq.marks`).
 
-    `link` is the link-layer address from which its packets reach this
-    director, or its router's; empty where that is not known.
+    `weight` is what counts now, `withheld` the rest of what the operator gave:
+    all of it unless `standing` is UP. `link` is the link-layer address from
+    which its packets reach this director, or its router's; empty where that
+    is not known.
     """
 
     id: int
@@ -117,8 +143,15 @@ class RealServer:
     upper_threshold: int = 0
     lower_threshold: int = 0
     method: Method = Method.ROUTE
+    standing: Standing = Standing.UP
+    withheld: int = 0
     #: No change of the dest: schedulers and steering have nothing to do with it.
     link: bytes = field(default=b"", compare=False)
+
+    @property
+    def given_weight(self) -> int:
+        """The operator's."""
+        return self.weight + self.withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +182,23 @@ class VirtualService:
     fwmark: int = 0
     key: str = ""
     lifetimes: Lifetimes | None = None
+    on_down: OnDown = OnDown.MOVE
+    panic: Panic = Panic.ALL
 
     def __str__(self) -> str:
         return service_name(self.endpoint, self.fwmark)
+
+    @property
+    def drops_in_panic(self) -> bool:
+        """Whether what finds no dest is dropped: not where the operator gave them weight 0."""
+        down = (Standing.DOWN, Standing.KEPT)
+        return self.panic is Panic.DROP and any(dest.standing in down for dest in self.dests)
+
+    def net_weight(self, dest: RealServer) -> int:
+        """The weight of a dest in the net, which with `Panic.NET` has all where all are down."""
+        if self.panic is not Panic.NET or any(other.weight for other in self.dests):
+            return dest.weight
+        return 0 if dest.standing is Standing.DRAINING else dest.given_weight
 
     @property
     def longest(self) -> int:
@@ -213,7 +260,7 @@ class Decision:
     was not decided by its own key. `dest_id` is the real server that it goes
     to, or comes from. `good_until` (ms of boottime) and `epoch` bound its use
     from a cache; 0: not to be cached. `life` is what the engine made of the
-    dialog.
+    dialog. `uncounted`: datagrams answered by it that its template does not count yet.
     """
 
     mark: int
@@ -224,6 +271,7 @@ class Decision:
     good_until: int = 0
     epoch: int = 0
     life: Life = NO_LIFE
+    uncounted: int = 0
 
     def once_as(self, outcome: str) -> "Decision":
         """The same by another name."""
@@ -255,6 +303,8 @@ def _service_facts(service: VirtualService) -> dict[str, Any]:
         "expire_quiescent": service.expire_quiescent,
         "key": service.key,
         "lifetimes": None if service.lifetimes is None else asdict(service.lifetimes),
+        "on_down": service.on_down.value,
+        "panic": service.panic.value,
         "dests": [
             {
                 "id": d.id,
@@ -264,6 +314,8 @@ def _service_facts(service: VirtualService) -> dict[str, Any]:
                 "upper": d.upper_threshold,
                 "lower": d.lower_threshold,
                 "method": d.method.value,
+                "standing": d.standing.value,
+                "withheld": d.withheld,
                 "link": d.link.hex(),
             }
             for d in service.dests
@@ -280,6 +332,8 @@ def _service(facts: Mapping[str, Any]) -> VirtualService:
             upper_threshold=dest["upper"],
             lower_threshold=dest["lower"],
             method=Method(dest["method"]),
+            standing=Standing(dest["standing"]),
+            withheld=dest["withheld"],
             link=bytes.fromhex(dest["link"]),
         )
         for dest in facts["dests"]
@@ -299,6 +353,8 @@ def _service(facts: Mapping[str, Any]) -> VirtualService:
         expire_quiescent=facts["expire_quiescent"],
         key=facts["key"],
         lifetimes=None if facts["lifetimes"] is None else Lifetimes(**facts["lifetimes"]),
+        on_down=OnDown(facts["on_down"]),
+        panic=Panic(facts["panic"]),
     )
 
 

@@ -29,7 +29,7 @@ from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Decision, Endpoint, RealServer, Reason
 from pe_nfq.senders import Sender, Senders
 from pe_nfq.template_log import Chosen, TemplateLog
-from pe_nfq.templates import Ask, Origin, Outcome, Rules, Scope, Settled, Table, Template
+from pe_nfq.templates import Ask, Move, Origin, Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.layout import MAX_PE_DATA, shown_beside
 
 #: What no template's key begins with: the number of a service is below 2**20.
@@ -252,6 +252,7 @@ def _for_sender(rules: Rules, dest: RealServer, asks: bool) -> Rules:
     """
     return rules._replace(
         keeps=lambda old: rules.keeps(old) and (old.dest_id == dest.id or not asks),
+        why_moved=lambda old: Move.REQUEST if rules.keeps(old) else rules.why_moved(old),
         choose=lambda key, load, state: (dest, state),
         choose_by_hash=lambda key, load, state: (dest, state),
         # An answer is nothing that a server started, and nothing that it waits for.

@@ -50,12 +50,12 @@ class Persistence:
         cached = self._remembered(asked)
         if message.is_quiet:
             if cached:
-                return cached
+                return _once_more(cached)
         elif cached is None:
             # A new dialog, or news of one that another worker knows: it is written in any case.
             return (yield from self._write(asked, None, is_new=True))
         elif self._has_noticed(asked, cached.life):
-            return cached
+            return _once_more(cached)
         elif not message.says_nothing_new(cached.life):
             return (yield from self._write(asked, cached, is_new=False))
         # Of what may be news the table is asked: another worker may know more of the dialog.
@@ -69,28 +69,32 @@ class Persistence:
         if now < template.refresh_at:
             life = template.life
             if self._has_noticed(asked, life) or message.says_nothing_new(life):
-                return self._matched(asked, template, match.epoch)
+                return _once_more(self._matched(asked, template, match.epoch))
         return (yield from self._write(asked, _by(template), is_new=False))
 
     def _write(self, asked: "_Asked", known: Decision | None, *, is_new: bool) -> Looking:
         """By what the table settles; `known`: the answer where it cannot."""
         served = asked.flow.served
         served.placement.prepare()
+        count = 1 + self.answers.take_uncounted(asked.cache_key)
         try:
             try:
-                settled = yield asked.of(asked.flow.rules_of(), is_new=is_new)
+                settled = yield asked.of(asked.flow.rules_of(), count, is_new=is_new)
             except TableError:
                 raise
             except Exception as error:  # the scheduler may be a third party's
                 facts = {"scheduler": served.service.scheduler, "error": f"{error!r:.200}"}
                 self._emit("scheduler-error", facts)
-                settled = yield asked.of(served.placement.rules, is_new=is_new)
+                settled = yield asked.of(served.placement.rules, count, is_new=is_new)
         except TableError as error:
             if known is None:
                 return self._unwritten(asked, error)
             self._emit("table-error", {"error": str(error)})
             return Decision(known.mark, "match", None, known.dest_id)
-        return self._settled(asked, settled)
+        decision = self._settled(asked, settled)
+        if decision is not None and not settled.counted:
+            decision.uncounted += count
+        return decision
 
     def _unwritten(self, asked: "_Asked", error: TableError) -> Decision:
         """By the template, if it can still be read and there is one; else by the hash."""
@@ -120,8 +124,7 @@ class Persistence:
         if settled.outcome is Outcome.FULL:
             return self._unrecorded(asked, Reason.TABLE_FULL)
         if settled.template is None:
-            self._counts[Reason.NO_DEST.value] += 1
-            return Decision(0, "passed", Reason.NO_DEST)
+            return self._no_dest(asked)
         matched = self._matched(asked, settled.template, settled.epoch)
         if settled.outcome is Outcome.MATCHED:
             return matched
@@ -151,6 +154,14 @@ class Persistence:
         )
         return self.answers.keep(asked.cache_key, asked.message.fingerprint, decision)
 
+    def _no_dest(self, asked: "_Asked") -> Decision:
+        """Left to the net, as a rule."""
+        self._counts[Reason.NO_DEST.value] += 1
+        if not asked.flow.served.service.drops_in_panic:
+            return Decision(0, "passed", Reason.NO_DEST)
+        self._counts["dropped"] += 1
+        return Decision(0, "dropped", Reason.NO_DEST, drop=True)
+
     def _unreadable(self, error: TableError) -> Decision:
         """The dialog may well have a template: by the hash it could move.
 
@@ -167,11 +178,15 @@ class Persistence:
         placement = flow.served.placement
         dest = placement.by_hash(asked.key)
         if dest is None:
-            self._counts[Reason.NO_DEST.value] += 1
-            return Decision(0, "passed", Reason.NO_DEST)
+            return self._no_dest(asked)
         self._counts["unrecorded"] += 1
         self._emit("table-full", {"why": reason.value, "service": flow.served.service})
         return Decision(placement.rules.mark(dest.id), "unrecorded", reason, dest.id)
+
+
+def _once_more(decision: Decision) -> Decision:
+    decision.uncounted += 1
+    return decision
 
 
 def _by(template: Template) -> Decision:
@@ -197,11 +212,15 @@ class _Asked:
         is_long = len(pe_data) > MAX_PE_DATA
         self.cache_key = _LONG + self.key if is_long else scope.prefix + pe_data
 
-    def of(self, rules: Rules, *, is_new: bool) -> Ask:
-        """The question by a service's rules; `is_new`: the datagram has met no template."""
+    def of(self, rules: Rules, count: int, *, is_new: bool) -> Ask:
+        """The question by a service's rules; `is_new`: the datagram has met no template.
+
+        `count`: see `Ask.datagrams`.
+        """
         message = self.message
         message.note()
         related: tuple[bytes, ...] = ()
         if is_new and (named := message.related()):
             related = tuple(self._scope.any_client(one.pe_data) for one in named)
-        return Ask(self.key, self.now, rules, message.life, related, shown_beside(self.pe_data))
+        shown = shown_beside(self.pe_data)
+        return Ask(self.key, self.now, rules, message.life, related, shown, count)

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Final
 
 from pe_nfq.marks import Marks
-from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
+from pe_nfq.model import Endpoint, RealServer, Snapshot, Standing, VirtualService
 from pe_nfq.schedulers import Dialog, Load, Scheduler, load_scheduler
 from pe_nfq.schedulers.flags import parse_flags
 from pe_nfq.schedulers.spread import deterministic_choice
-from pe_nfq.templates import Origin, Rules, Template
+from pe_nfq.templates import Move, Origin, Rules, Template
 
 _LENGTH: Final = struct.Struct("<H")
 #: What nearly all states begin with: nobody is overloaded.
@@ -40,6 +40,7 @@ class Placement:
             overflow=service.longest_dialog,
             max_templates=snapshot.max_templates,
             keeps=self._keeps,
+            why_moved=self._why_moved,
             choose=self._choose_by_hash,
             choose_by_hash=self._choose_by_hash,
             claimed=self._claimed,
@@ -79,7 +80,7 @@ class Placement:
     def takes(self, dest_id: int) -> bool:
         """Whether a dest can hold a template at all."""
         dest = self._dests.get(dest_id)
-        return dest is not None and (dest.weight > 0 or not self._service.expire_quiescent)
+        return dest is not None and (dest.weight > 0 or self._waits_for(dest))
 
     def holds(self, template: Template) -> bool:
         """Whether the template's dest may be kept, as far as this snapshot knows.
@@ -91,17 +92,24 @@ class Placement:
     def _keeps(self, template: Template) -> bool:
         """A quiesced dest keeps what waits, and what it started itself: the answer is for it."""
         dest = self._dests.get(template.dest_id)
-        return dest is not None and (
-            dest.weight > 0
-            or (
-                not self._service.expire_quiescent
-                and (template.kind.waits or template.origin is Origin.SERVER)
-            )
-        )
+        if dest is None or dest.weight > 0:
+            return dest is not None
+        if dest.standing is Standing.KEPT:
+            return True
+        waits = template.kind.waits or template.origin is Origin.SERVER
+        return waits and self._waits_for(dest)
 
-    def why_invalid(self, dest_id: int) -> str:
-        """Why a template had to leave this dest; for the log."""
-        return "quiesced" if dest_id in self._dests else "removed"
+    def _waits_for(self, dest: RealServer) -> bool:
+        """Whether dialogs may stay where no new ones come; an operator who drains wants that."""
+        if dest.standing is Standing.UP:
+            return not self._service.expire_quiescent
+        return dest.standing is not Standing.DOWN
+
+    def _why_moved(self, template: Template) -> Move:
+        dest = self._dests.get(template.dest_id)
+        if dest is None:
+            return Move.REMOVED
+        return Move.DOWN if dest.standing is Standing.DOWN else Move.QUIESCED
 
     def _schedule(
         self, client: Endpoint, vip: Endpoint, key: bytes, load: Load, state: bytes

@@ -90,7 +90,7 @@ class TemplateLog:
         own.update(chosen.why)
         if settled.outcome is _MOVED:
             own["old_dest_id"] = settled.old_dest
-            own.setdefault("why", served.placement.why_invalid(settled.old_dest))
+            own.setdefault("why", template.move.label)
         if of_engine := self._within(now, message.facts):
             self._counts["dissected"] += 1
             own.update(of_engine)

@@ -12,7 +12,18 @@ from typing import Any
 from pe_nfq.lifetime import Kind, Life
 from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.placement import carry
-from pe_nfq.templates import Ask, Epoch, Ids, Rules, Settled, Table, Template, environment, publish
+from pe_nfq.templates import (
+    Ask,
+    Epoch,
+    Ids,
+    Move,
+    Rules,
+    Settled,
+    Table,
+    Template,
+    environment,
+    publish,
+)
 from pe_nfq.templates.counts import Counts
 from pe_nfq.templates.layout import slot_key, slot_of, split_slot_key
 from pe_nfq.templates.upkeep import templates
@@ -86,6 +97,7 @@ def first_dest(
         overflow=timeout,
         max_templates=10_000,
         keeps=lambda template: template.dest_id == number,
+        why_moved=lambda template: Move.REMOVED,
         choose=lambda key, counts, state: (chosen, state),
         choose_by_hash=lambda key, counts, state: (chosen, state),
         claimed=lambda counts, dest, state: state,

@@ -51,6 +51,8 @@ def translate(
         ),
         one_packet=service.one_packet,
         fwmark=service.fwmark,
+        on_down=adopt.on_down,
+        panic=adopt.panic,
     )
     return Adopted(spec, tuple(f"{spec}: {warning}" for warning in warnings))
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from pe_nfq.config.addresses import mask_of_bits, virtual_address
 from pe_nfq.config.lifetime import LIFETIME, TIMEOUTS
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen
-from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE
+from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE, ON_DOWN, PANIC
 from pe_nfq.config.spec import VirtualAddress
 from pe_nfq.config.values import Integer, Word
 
@@ -52,4 +52,6 @@ ADOPT: Final = (
         "whether a server at weight 0 loses its running dialogs as well; auto: as the kernel's "
         "net.ipv4.vs.expire_quiescent_template says",
     ),
+    ON_DOWN,
+    PANIC,
 )

@@ -7,7 +7,7 @@ from pe_nfq.config.values import PlugIn, Word
 from pe_nfq.engines import load_engine
 from pe_nfq.errors import RegistryError
 from pe_nfq.escape import show_text
-from pe_nfq.model import OnDecline
+from pe_nfq.model import OnDecline, OnDown, Panic
 
 #: The kernel's limit of `-p`: 31 days (ipvsadm).
 MAX_TIMEOUT: Final = 2678400
@@ -43,4 +43,19 @@ ON_DECLINE: Final = Option(
     Word({word.value: word for word in OnDecline}),
     "fallback",
     "what happens to a datagram without a key: fallback (client persistence), accept or drop",
+)
+
+ON_DOWN: Final = Option(
+    "on_down",
+    Word({word.value: word for word in OnDown}),
+    "move",
+    "what happens to the dialogs of a server that is down: move (with their next datagram) or keep",
+)
+
+PANIC: Final = Option(
+    "panic",
+    Word({word.value: word for word in Panic}),
+    "all",
+    "what happens to new dialogs while all servers are down: all (placed as if all were up), net "
+    "(client persistence over all) or drop",
 )

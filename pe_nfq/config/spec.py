@@ -14,6 +14,8 @@ from pe_nfq.model import (
     Endpoint,
     Method,
     OnDecline,
+    OnDown,
+    Panic,
     RealServer,
     Snapshot,
     VirtualService,
@@ -70,6 +72,8 @@ class ServiceSpec:
     sched_flags: tuple[str, ...] = ()
     one_packet: bool = True
     fwmark: int = 0
+    on_down: OnDown = OnDown.MOVE
+    panic: Panic = Panic.ALL
     unused: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
@@ -93,6 +97,8 @@ class AdoptSpec:
     mask: bytes | None
     on_decline: OnDecline
     expire_quiescent: bool | None
+    on_down: OnDown = OnDown.MOVE
+    panic: Panic = Panic.ALL
     unused: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
@@ -182,6 +188,8 @@ def _service(spec: ServiceSpec, ids: Ids) -> VirtualService:
         sched_flags=spec.sched_flags,
         one_packet=spec.one_packet,
         fwmark=spec.fwmark,
+        on_down=spec.on_down,
+        panic=spec.panic,
     )
 
 

@@ -11,7 +11,7 @@ from pe_nfq.config.checks import check_adopts, check_both, check_servers, check_
 from pe_nfq.config.cpus import worker_cpus
 from pe_nfq.config.lifetime import DEFAULT_LIFETIME, LIFETIME, TIMEOUTS, with_lifetimes
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables, show
-from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE
+from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE, ON_DOWN, PANIC
 from pe_nfq.config.spec import AdoptSpec, ServerSpec, ServiceSpec, VirtualAddress
 from pe_nfq.config.state_dir import default_state_dir, state_dir
 from pe_nfq.config.steering import steering
@@ -143,6 +143,8 @@ SERVICE: Final = (
         False,
         "whether a server at weight 0 loses its running dialogs as well",
     ),
+    ON_DOWN,
+    PANIC,
     Option(
         "server",
         Tables("service.server", SERVER, ServerSpec, check_servers),

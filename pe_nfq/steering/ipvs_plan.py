@@ -106,7 +106,9 @@ class _Planner:
             flags |= PERSISTENT
             net = net._replace(timeout=service.timeout, mask=self._mask(service))
         port = service.endpoint.port
-        dests = tuple(_dest(dest, port)._replace(weight=dest.weight) for dest in service.dests)
+        dests = tuple(
+            _dest(dest, port)._replace(weight=service.net_weight(dest)) for dest in service.dests
+        )
         self._add(net._replace(flags=flags, dests=dests))
 
     def _own_is_better(self, service: VirtualService) -> bool:

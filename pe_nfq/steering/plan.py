@@ -75,10 +75,11 @@ class _Planner:
         if self._is_local(service):
             self.vip_local.add(family)
         steerable = [dest for dest in service.dests if self.add_dest(dest, str(service))]
-        takers = tuple(dest for dest in steerable if dest.weight > 0)
+        takers = tuple(dest for dest in steerable if service.net_weight(dest) > 0)
         first = self._marks.fallback(str(service))
         if takers:
-            candidates = tuple((str(dest.endpoint), dest.weight) for dest in takers)
+            weights = map(service.net_weight, takers)
+            candidates = tuple(zip(map(str, (d.endpoint for d in takers)), weights, strict=True))
             for slot, index in enumerate(slots.assign(str(service), candidates)):
                 self._add_mark(family, first + slot, takers[index].endpoint.address)
             return

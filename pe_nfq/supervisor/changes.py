@@ -16,8 +16,10 @@ from pe_nfq.supervisor import memory
 from pe_nfq.supervisor.adoption import Adoption
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.desired import Desired, Specs
+from pe_nfq.supervisor.kept_file import ForeignError
 from pe_nfq.supervisor.links import FIRST_LOOK_EVERY, FIRST_LOOKS, LOOK_EVERY
 from pe_nfq.supervisor.services import Services
+from pe_nfq.supervisor.standings import NAME as STANDINGS
 from pe_nfq.supervisor.threads import Thread
 
 
@@ -83,6 +85,17 @@ class Changes:
             why = "the file was read again"
             self._tell("run-time-changes", state="dropped", count=dropped, why=why)
 
+    async def refresh(self) -> None:
+        """Publish what is in force as the servers stand now (`Standings`). Raises PeNfqError."""
+        standings = self._services.standings
+        try:
+            await self._thread.run(standings.keep)
+        except OSError as error:
+            lost = "a restart would forget drains and health"
+            self._tell("warning", warning=f"{lost}: {STANDINGS}: {error.strerror}")
+        async with self._one_at_a_time:
+            await self._put(self.desired, self._config)
+
     async def edit(self, decide: Callable[[Desired], Awaitable[Specs | None]]) -> None:
         """Put in force what `decide` makes of `desired`; None: no change. Raises PeNfqError."""
         async with self._one_at_a_time:
@@ -136,7 +149,7 @@ class Changes:
     def _recall(self) -> memory.Remembered:
         try:
             remembered = memory.recall(self._config.state_dir, self._config.services)
-        except memory.ForeignError as error:
+        except ForeignError as error:
             self._tell("run-time-changes", state="dropped", why=f"{memory.NAME}: {error}")
             return memory.Remembered()
         if remembered.is_outdated:

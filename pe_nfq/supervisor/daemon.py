@@ -21,14 +21,18 @@ from pe_nfq.events import EventReader
 from pe_nfq.heartbeat import STANDBY
 from pe_nfq.model import Snapshot
 from pe_nfq.steering import Settings, make_steering
+from pe_nfq.supervisor.adm import Adm
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
+from pe_nfq.supervisor.kept_file import ForeignError
 from pe_nfq.supervisor.rules import Rules
 from pe_nfq.supervisor.services import Services
+from pe_nfq.supervisor.standings import NAME as STANDINGS
+from pe_nfq.supervisor.standings import Standings
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upkeep import Upkeep
-from pe_nfq.supervisor.verbs import Verbs
+from pe_nfq.supervisor.verbs import handlers
 from pe_nfq.templates import Epoch, Table, environment
 from pe_nfq.templates.table import HOLDING
 
@@ -101,7 +105,7 @@ class Supervisor:
         if not table.snapshot_number:
             await self._crew.replace()  # who serves already serves by a table that is gone
         steering = make_steering(config.steering.value, Settings.of(config))
-        self._services = Services(table, thread, steering, self._tell)
+        self._services = Services(table, thread, steering, self._recall_standings(), self._tell)
         self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
         self._rules = Rules(config, self._tell)
         self._changes = Changes(config, self._services, self._crew.follow, self._learn, self._tell)
@@ -113,8 +117,8 @@ class Supervisor:
         self._spawn(self._changes.follow_kernel())
         self._spawn(self._changes.follow_links())
         self._spawn(self._rules.keep())
-        verbs = Verbs(self._changes, self._services, table, thread, self._tell)
-        self._control = ControlServer(config.state_dir, verbs.handlers())
+        adm = Adm(self._changes, self._services, table, thread, self._tell)
+        self._control = ControlServer(config.state_dir, handlers(self._tell, adm.verbs()))
         await self._control.start()
         self._ready.set()
         services = len(self._changes.desired.services)
@@ -127,6 +131,14 @@ class Supervisor:
             why = "of another boot or version, or damaged"
             self._tell("table-moved-aside", to=str(aside), why=why)
         return Table(env, Epoch(env.directory))
+
+    def _recall_standings(self) -> Standings:
+        standings = Standings(self._config.state_dir)
+        try:
+            standings.recall()
+        except ForeignError as error:
+            self._tell("warning", warning=f"drains and health are forgotten: {STANDINGS}: {error}")
+        return standings
 
     async def _end(self) -> None:
         """Workers leave their queues; templates and steering stay: traffic goes on by them."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from pe_nfq.config import ServerSpec, ServiceSpec
 from pe_nfq.lifetime import Lifetimes
-from pe_nfq.model import Endpoint, Method, OnDecline
+from pe_nfq.model import Endpoint, Method, OnDecline, OnDown, Panic
 
 
 def encode(service: ServiceSpec) -> dict[str, Any]:
@@ -24,6 +24,8 @@ def encode(service: ServiceSpec) -> dict[str, Any]:
         "mask": service.mask.hex(),
         "on_decline": service.on_decline.value,
         "expire_quiescent": service.expire_quiescent,
+        "on_down": service.on_down.value,
+        "panic": service.panic.value,
         "servers": [
             [_end(s.endpoint), s.weight, s.upper_threshold, s.lower_threshold, s.method.value]
             for s in service.servers
@@ -46,6 +48,8 @@ def decode(facts: Mapping[str, Any]) -> ServiceSpec:
         mask=bytes.fromhex(facts["mask"]),
         on_decline=OnDecline(facts["on_decline"]),
         expire_quiescent=facts["expire_quiescent"],
+        on_down=OnDown(facts["on_down"]),
+        panic=Panic(facts["panic"]),
         servers=tuple(
             ServerSpec(_endpoint(end), weight, upper, lower, Method(method))
             for end, weight, upper, lower, method in facts["servers"]

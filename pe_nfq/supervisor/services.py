@@ -14,11 +14,12 @@ from typing import Final
 from pe_nfq.config import Config, to_snapshot
 from pe_nfq.config.lifetime import lifetime_text
 from pe_nfq.errors import SteeringError
-from pe_nfq.model import RealServer, Snapshot, VirtualService
+from pe_nfq.model import RealServer, Snapshot, Standing, VirtualService
 from pe_nfq.placement import carry
 from pe_nfq.steering import Report, Steering
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.links import Links
+from pe_nfq.supervisor.standings import Standings
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Table, boottime_ms, publish
 from pe_nfq.templates.publish import reserve, touch
@@ -36,13 +37,21 @@ _FOLLOW_LIMIT: Final = 2.0
 class Services:
     """The services of one director: in the table, in the kernel, in the log."""
 
-    def __init__(self, table: Table, table_thread: Thread, steering: Steering, tell: Tell) -> None:
+    def __init__(
+        self,
+        table: Table,
+        table_thread: Thread,
+        steering: Steering,
+        standings: Standings,
+        tell: Tell,
+    ) -> None:
         self._table = table
         self._table_thread = table_thread
         self._steering = steering
         self._steering_thread = Thread("steering")
         self._tell = tell
         self.links = Links()
+        self.standings = standings
         self._one_at_a_time = asyncio.Lock()
         self._gone: tuple[RealServer, ...] = ()
         self._warned: set[str] = set()
@@ -57,7 +66,7 @@ class Services:
         async with self._one_at_a_time:
             old = await self._table_thread.run(self._table.snapshot)
             self.links.recall(old)
-            build = self.links.filled(partial(to_snapshot, config))
+            build = self.standings.filled(self.links.filled(partial(to_snapshot, config)))
             new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
             gone = _gone(old, new, self._gone)
             await self._steer(new, gone)
@@ -139,18 +148,25 @@ class Services:
             key=service.key,
             timeout=service.timeout,
             lifetime=lifetime_text(service.lifetimes),
-            dests=[f"{d.endpoint} weight {d.weight}" for d in service.dests],
+            dests=[_described(dest) for dest in service.dests],
         )
 
     def _tell_dest(self, service: str, dest: RealServer, change: str) -> None:
         self._tell("dest-changed", service=service, dest=str(dest.endpoint), change=change)
 
 
+def _described(dest: RealServer) -> str:
+    standing = "" if dest.standing is Standing.UP else f" {dest.standing.value}"
+    return f"{dest.endpoint} weight {dest.given_weight}{standing}"
+
+
 def _change(known: RealServer | None, dest: RealServer) -> str:
     if known is None:
         return "added"
-    if known.weight != dest.weight:
-        return f"weight {known.weight} -> {dest.weight}"
+    if known.standing is not dest.standing:
+        return f"{known.standing.value} -> {dest.standing.value}, weight {dest.weight}"
+    if known.given_weight != dest.given_weight:
+        return f"weight {known.given_weight} -> {dest.given_weight}"
     if known.method is not dest.method:
         return f"method {known.method.value} -> {dest.method.value}"
     return f"thresholds {dest.upper_threshold} {dest.lower_threshold}"

@@ -1,94 +1,33 @@
-"""What can be asked of a running daemon over its control socket: a table of verbs."""
+"""What can be asked of a running daemon over its control socket: verbs, family by family.
+
+A family is an object whose `verbs()` are its coroutines by name. What they
+raise becomes a refusal here, so that no command ends the daemon.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from pe_nfq.adm import Result, View, execute
 from pe_nfq.control.protocol import Answer, refusal
 from pe_nfq.control.server import Handler
 from pe_nfq.errors import PeNfqError
-from pe_nfq.supervisor.changes import Changes
-from pe_nfq.supervisor.counters import Counters
 from pe_nfq.supervisor.crew import Tell
-from pe_nfq.supervisor.desired import Desired, Specs
-from pe_nfq.supervisor.services import Services
-from pe_nfq.supervisor.threads import Thread
-from pe_nfq.templates import Table, upkeep
 
-Verb = Callable[["Verbs", Mapping[str, Any]], Awaitable[Answer]]
+#: Takes the request's fields. Raises PeNfqError for what cannot be done.
+Verb = Callable[[Mapping[str, Any]], Awaitable[Answer]]
 
 
-class Verbs:
-    """The handlers of one supervisor. `table` is used in `thread` alone."""
-
-    def __init__(
-        self, changes: Changes, services: Services, table: Table, thread: Thread, tell: Tell
-    ) -> None:
-        self._changes = changes
-        self._services = services
-        self._table = table
-        self._thread = thread
-        self._tell = tell
-        self._counters = Counters()
-
-    def handlers(self) -> dict[str, Handler]:
-        """By verb; none of them raises."""
-        return {name: partial(self._handle, name, verb) for name, verb in _VERBS.items()}
-
-    async def _handle(self, name: str, verb: Verb, facts: Mapping[str, Any]) -> Answer:
-        try:
-            return await verb(self, facts)
-        except PeNfqError as error:
-            return refusal(str(error))
-        except Exception as error:  # a defect of one command ends no daemon
-            self._tell("control-error", verb=name, error=repr(error))
-            return refusal(f"{name} failed: {error!r}")
-
-    async def adm(self, facts: Mapping[str, Any]) -> Answer:
-        """A command line of `pe-nfq adm`: ``argv`` (without the command) and ``stdin``."""
-        match facts:
-            case {"argv": list(argv), "stdin": str(stdin)} if _are_words(argv):
-                pass
-            case _:
-                return refusal("adm takes argv, an array of strings, and stdin, a string")
-        result = Result()
-
-        async def decide(desired: Desired) -> Specs | None:
-            nonlocal result
-            view = self._view(desired)
-            result = await self._thread.run(execute, argv, stdin, view)
-            if result.zero:
-                await self._thread.run(self._zero, result.zero)
-            return result.services
-
-        await self._changes.edit(decide)
-        if result.services is not None:
-            self._tell("adm", command=" ".join(argv))
-        return Answer(result.status, result.out, result.err)
-
-    def _view(self, desired: Desired) -> View:
-        config = self._changes.config
-        return View(
-            services=desired.services,
-            adopted=frozenset(map(str, desired.adopted_used)),
-            steering=config.steering,
-            lifetimes=config.lifetimes,
-            snapshot=self._services.snapshot,
-            live=partial(upkeep.live_templates, self._table),
-            counters=self._counters.look(config),
-        )
-
-    def _zero(self, names: frozenset[str]) -> None:
-        snapshot = self._services.snapshot
-        services = () if snapshot is None else snapshot.services
-        ids = [dest.id for service in services if str(service) in names for dest in service.dests]
-        self._counters.zero(self._changes.config, ids)
+def handlers(tell: Tell, *families: Mapping[str, Verb]) -> dict[str, Handler]:
+    """By verb; none of them raises."""
+    verbs = {name: verb for family in families for name, verb in family.items()}
+    return {name: partial(_handle, tell, name, verb) for name, verb in verbs.items()}
 
 
-def _are_words(argv: list[Any]) -> bool:
-    return all(isinstance(word, str) for word in argv)
-
-
-#: Another verb is another line here.
-_VERBS: dict[str, Verb] = {"adm": Verbs.adm}
+async def _handle(tell: Tell, name: str, verb: Verb, facts: Mapping[str, Any]) -> Answer:
+    try:
+        return await verb(facts)
+    except PeNfqError as error:
+        return refusal(str(error))
+    except Exception as error:  # a defect of one command ends no daemon
+        tell("control-error", verb=name, error=repr(error))
+        return refusal(f"{name} failed: {error!r}")

@@ -8,7 +8,7 @@ how workers learn that a cached answer is old.
 """
 
 from pe_nfq.templates.epoch import Epoch
-from pe_nfq.templates.layout import Origin, Scope, Template, split_key
+from pe_nfq.templates.layout import Move, Origin, Scope, Template, split_key
 from pe_nfq.templates.publish import Ids, publish
 from pe_nfq.templates.settle import Ask, Outcome, Rules, Settled
 from pe_nfq.templates.table import Match, Table, boottime_ms
@@ -18,6 +18,7 @@ __all__ = [
     "Epoch",
     "Ids",
     "Match",
+    "Move",
     "Origin",
     "Outcome",
     "Rules",

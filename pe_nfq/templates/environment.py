@@ -21,7 +21,7 @@ import lmdb
 from pe_nfq.errors import TableError
 
 #: Changes with every change of `layout` or of the databases below.
-FORMAT: Final = b"3"
+FORMAT: Final = b"4"
 #: Databases of the environment, by name.
 DATABASES: Final = ("meta", "templates", "expiry", "services", "counts", "ids")
 #: Every process keeps one reader slot a thread; killed ones wait for `reader_check`.

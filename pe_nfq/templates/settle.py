@@ -23,6 +23,8 @@ from pe_nfq.templates.counts import Counts
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL
 from pe_nfq.templates.layout import (
     MAX_CACHED,
+    MAX_DATAGRAMS,
+    Move,
     Origin,
     Template,
     deadline,
@@ -57,7 +59,8 @@ class Settled(NamedTuple):
     """`template` is there for MATCHED, CREATED and MOVED; `old_dest` for MOVED.
 
     `epoch` is the one under which the template may be cached, 0: not at all.
-    `related` is which of `Ask.related` gave a new template its dest.
+    `related` is which of `Ask.related` gave a new template its dest. `counted`: whether
+    the template counts `Ask.datagrams` now.
     """
 
     outcome: Outcome
@@ -65,6 +68,7 @@ class Settled(NamedTuple):
     old_dest: int = 0
     epoch: int = 0
     related: int | None = None
+    counted: bool = False
 
 
 Choose = Callable[[bytes, Counts, bytes], tuple[RealServer | None, bytes]]
@@ -74,10 +78,11 @@ class Rules(NamedTuple):
     """How one service decides; called inside the transaction.
 
     `keeps(template)`: whether a template may stay at its dest (kernel:
-    `ip_vs_check_template`). `choose(key, counts, state)`: the dest for a new
-    template and the next state of the service; `key` is without its service
-    part. `choose_by_hash`: the same for the time after dialogs had to be
-    placed without a record, equal to where those were placed.
+    `ip_vs_check_template`); `why_moved(template)`: why not. `choose(key, counts,
+    state)`: the dest for a new template and the next state of the service;
+    `key` is without its service part. `choose_by_hash`: the same for the time
+    after dialogs had to be placed without a record, equal to where those were
+    placed.
     `claimed(counts, dest, state)`: the state after `dest` took it.
     `dest(dest id)`: the dest itself. `snapshot`: the number they stand for;
     `overflow` (s): how long a dialog without a record may be silent;
@@ -89,6 +94,7 @@ class Rules(NamedTuple):
     overflow: int
     max_templates: int
     keeps: Callable[[Template], bool]
+    why_moved: Callable[[Template], Move]
     choose: Choose
     choose_by_hash: Choose
     claimed: Callable[[Counts, RealServer, bytes], bytes]
@@ -102,7 +108,8 @@ class Ask(NamedTuple):
 
     `life(old)`: a template's life after it, None: of a new one. `related`:
     what keys of dialogs begin with whose dest a new template is to share, the
-    first live one's. `long_pe_data`: as in `Template`.
+    first live one's. `long_pe_data`: as in `Template`. `datagrams`: this one, and those
+    before it that the template does not count yet.
     """
 
     key: bytes
@@ -111,6 +118,7 @@ class Ask(NamedTuple):
     life: Callable[[Life | None], Life]
     related: tuple[bytes, ...] = ()
     long_pe_data: bytes = b""
+    datagrams: int = 1
 
 
 class _Chosen(NamedTuple):
@@ -187,11 +195,14 @@ class Settling:
             min(old.slot, slot_of(until)),
             old.origin,
             life.kind,
+            old.came_from,
+            old.move,
+            min(old.datagrams + ask.datagrams, MAX_DATAGRAMS),
             life.state,
             old.long_pe_data,
         )
         self._put(ask.key, template, old)
-        return Settled(Outcome.MATCHED, template, 0, self._epoch())
+        return Settled(Outcome.MATCHED, template, 0, self._epoch(), counted=True)
 
     def _claim(self, ask: Ask, old: Template | None, chosen: _Chosen, *, is_live: bool) -> Settled:
         dest, rules = chosen.dest, ask.rules
@@ -203,6 +214,7 @@ class Settling:
         if old is not None:
             self._counts.add(old.dest_id, old.kind, -1)
         self._counts.add(dest.id, life.kind, 1)
+        moved = old if is_live else None
         self._keep_state(ask.key, rules.claimed(self._counts, dest, chosen.state))
         until = _until(ask.now, life, 0)
         template = Template(
@@ -217,14 +229,17 @@ class Settling:
             slot_of(until) if old is None else min(old.slot, slot_of(until)),
             chosen.origin,
             life.kind,
+            0 if moved is None else moved.dest_id,
+            Move.NONE if moved is None else rules.why_moved(moved),
+            min(ask.datagrams + (0 if moved is None else moved.datagrams), MAX_DATAGRAMS),
             life.state,
             ask.long_pe_data,
         )
         self._put(ask.key, template, old)
-        if old is None or not is_live:
-            return Settled(Outcome.CREATED, template, 0, self._epoch(), chosen.related)
+        if moved is None:
+            return Settled(Outcome.CREATED, template, 0, self._epoch(), chosen.related, True)
         self._cells[EPOCH] = self._number
-        return Settled(Outcome.MOVED, template, old.dest_id)
+        return Settled(Outcome.MOVED, template, moved.dest_id, counted=True)
 
     def _epoch(self) -> int:
         """Under which what is there now may be cached; 0 where this transaction's own is announced.

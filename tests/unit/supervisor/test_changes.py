@@ -13,12 +13,13 @@ from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import RealServer, Snapshot
 from pe_nfq.steering import Report
 from pe_nfq.steering.mark import MarkSteering
+from pe_nfq.supervisor.adm import Adm
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.desired import Desired, Specs
 from pe_nfq.supervisor.memory import remember
 from pe_nfq.supervisor.services import Services
+from pe_nfq.supervisor.standings import Standings
 from pe_nfq.supervisor.threads import Thread
-from pe_nfq.supervisor.verbs import Verbs
 from pe_nfq.templates import Epoch, Table, environment
 from tests.unit.supervisor.specs import A, B, C, config, specs, table
 
@@ -45,9 +46,10 @@ class Supervisor:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.steering = Steering()
         thread = Thread("table")
-        services = Services(self.table, thread, self.steering, self._tell)
+        self.standings = Standings(start.state_dir)
+        services = Services(self.table, thread, self.steering, self.standings, self._tell)
         self.changes = Changes(start, services, lambda _: True, lambda _: None, self._tell)
-        self.verbs = Verbs(self.changes, services, self.table, thread, self._tell)
+        self.adm = Adm(self.changes, services, self.table, thread, self._tell)
 
     def _tell(self, event: str, **facts: Any) -> None:
         self.events.append((event, facts))
@@ -115,7 +117,7 @@ def test_what_adm_adds_has_the_lifetimes_of_the_file(tmp_path: Path) -> None:
         words = ["-A", "-u", B, "-p", "60", "--pe", "sip", "-o"]
         for lifetime in ("fixed", "engine"):
             await supervisor.changes.reload(config(tmp_path, known, lifetime=lifetime))
-            answer = await supervisor.verbs.adm({"argv": words, "stdin": ""})
+            answer = await supervisor.adm.adm({"argv": words, "stdin": ""})
             assert answer.status == 0
             _, added = supervisor.changes.desired.services
             found.append(added.lifetimes)

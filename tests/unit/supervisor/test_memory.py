@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import Method, OnDecline
-from pe_nfq.supervisor import memory
+from pe_nfq.supervisor import kept_file, memory
 from pe_nfq.supervisor.desired import Desired
-from pe_nfq.supervisor.memory import ForeignError, Remembered, recall, remember
+from pe_nfq.supervisor.kept_file import ForeignError
+from pe_nfq.supervisor.memory import Remembered, recall, remember
 from tests.unit import keyed_engine
 from tests.unit.supervisor.specs import A, B, C, specs, table
 
@@ -152,14 +154,17 @@ def test_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
         recall(tmp_path, FILE)
 
 
-def test_an_engine_that_is_gone_is_met_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _rewrite(state_dir: Path, change: Callable[[str], str]) -> None:
+    """Keep something else, as whole as what was kept."""
+    body = (state_dir / memory.NAME).read_text().splitlines()[1]
+    kept_file.write(state_dir / memory.NAME, memory.VERSION, json.loads(change(body)))
+
+
+def test_an_engine_that_is_gone_is_met_here(tmp_path: Path) -> None:
     """And not in the workers."""
     own = specs(table(A, engine="source"))
     remember(tmp_path, Desired(FILE, own))
-    text = (tmp_path / memory.NAME).read_text().splitlines()[1].replace("source", "former")
-    monkeypatch.setattr(memory, "_body", lambda _: json.loads(text))
+    _rewrite(tmp_path, lambda body: body.replace("source", "former"))
     with pytest.raises(ForeignError, match="'former'"):
         recall(tmp_path, FILE)
 
@@ -176,21 +181,22 @@ def test_a_key_that_the_engine_has_no_more_is_met_here(
         own = specs(table(A, engine=keyed_engine.NAME, key="last"))
         remember(state_dir, Desired(FILE, own))
         assert recall(state_dir, FILE) == Remembered(own)
-        body = (state_dir / memory.NAME).read_text().splitlines()[1].replace('"last"', '"former"')
-        patch.setattr(memory, "_body", lambda _: json.loads(body))
+        _rewrite(state_dir, lambda body: body.replace('"last"', '"former"'))
         with pytest.raises(ForeignError, match="former is no word of it"):
             recall(state_dir, FILE)
 
 
 @pytest.mark.parametrize("missing", ["key", "lifetimes"])
-def test_a_service_without_a_new_value_is_refused(
-    tmp_path: Path, missing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_without_a_new_value_is_refused(tmp_path: Path, missing: str) -> None:
     """What an earlier release wrote, were its version not told."""
     remember(tmp_path, Desired(FILE, EDITED))
-    facts = json.loads((tmp_path / memory.NAME).read_text().splitlines()[1])
-    del facts["own"][0][missing]
-    monkeypatch.setattr(memory, "_body", lambda _: facts)
+
+    def without(body: str) -> str:
+        facts = json.loads(body)
+        del facts["own"][0][missing]
+        return json.dumps(facts)
+
+    _rewrite(tmp_path, without)
     with pytest.raises(ForeignError, match=f"damaged: KeyError.*{missing}"):
         recall(tmp_path, FILE)
 

@@ -13,6 +13,7 @@ from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
 from pe_nfq.steering import Report, Settings, make_steering
 from pe_nfq.steering.mark import MarkSteering
 from pe_nfq.supervisor.services import Services, _gone
+from pe_nfq.supervisor.standings import Standings
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Epoch, Table, environment
 
@@ -57,7 +58,7 @@ def test_a_change_of_a_dest_names_its_service(
     async def change() -> None:
         before = config(tmp_path, "192.0.2.11", "192.0.2.12")
         steering = make_steering("mark", Settings.of(before))
-        services = Services(table, Thread("table"), steering, tell)
+        services = Services(table, Thread("table"), steering, Standings(tmp_path), tell)
         await services.apply(before, lambda _: True)
         await services.apply(config(tmp_path, *servers), lambda _: True)
 
@@ -81,7 +82,7 @@ def test_a_service_is_told_with_its_key_and_lifetimes(tmp_path: Path) -> None:
     async def change() -> None:
         before = config(tmp_path, "192.0.2.11")
         steering = make_steering("mark", Settings.of(before))
-        services = Services(table, Thread("table"), steering, tell)
+        services = Services(table, Thread("table"), steering, Standings(tmp_path), tell)
         for other in ({}, {"lifetimes": None}, {"engine": "by-word", "key": "last"}):
             spec = replace(before.services[0], **other)
             await services.apply(replace(before, services=(spec,)), lambda _: True)
@@ -119,6 +120,7 @@ def test_what_is_published_is_in_force_though_the_clean_up_fails(tmp_path: Path)
             table,
             Thread("table"),
             _Unclearing(),
+            Standings(tmp_path),
             lambda event, **facts: events.append((event, facts)),
         )
         await services.apply(config(tmp_path, "192.0.2.11", "192.0.2.12"), lambda _: True)

@@ -11,6 +11,7 @@ from pe_nfq.templates.layout import (
     MAX_PE_DATA,
     MAX_SHOWN_PE_DATA,
     SLOT,
+    Move,
     Origin,
     Scope,
     Template,
@@ -38,6 +39,9 @@ LMDB_MAX_KEY = 511
         *(u32, u32, u32, u32, u32, u64, u64, u32),
         st.sampled_from(Origin),
         st.sampled_from(Kind),
+        u32,
+        st.sampled_from(Move),
+        u32,
         st.binary(max_size=MAX_STATE),
         st.binary(max_size=MAX_SHOWN_PE_DATA),
     )

@@ -54,7 +54,7 @@ def test_news_are_written_at_once(table: Table) -> None:
     settled = settle(table, KEY, 1, lives(table, CALL))
     assert settled.outcome is Outcome.MATCHED
     assert of(settled) == made._replace(
-        kind=Kind.CALL, timeout=3600, state=b"answered", deadline=deadline(1, CALL)
+        kind=Kind.CALL, timeout=3600, state=b"answered", deadline=deadline(1, CALL), datagrams=2
     )
     assert table.match(KEY, 1).template == settled.template
     assert table.cells[EPOCH] == epoch

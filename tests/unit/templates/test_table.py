@@ -75,7 +75,7 @@ def test_a_datagram_that_is_due_refreshes(table: Table) -> None:
     settled = settle(table, KEY, DUE, first_dest(table))
     assert created is not None
     assert settled.outcome is Outcome.MATCHED
-    assert settled.template == created._replace(deadline=silent_until(DUE, P))
+    assert settled.template == created._replace(deadline=silent_until(DUE, P), datagrams=2)
     assert table.match(KEY, DUE).template == settled.template
     audit(table)
 
