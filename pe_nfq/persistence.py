@@ -76,7 +76,7 @@ class Persistence:
         """By what the table settles; `known`: the answer where it cannot."""
         served = asked.flow.served
         served.placement.prepare()
-        count = 1 + self.answers.take_uncounted(asked.cache_key)
+        count = 1 if is_new else 1 + self.answers.take_uncounted(asked.cache_key)
         try:
             try:
                 settled = yield asked.of(asked.flow.rules_of(), count, is_new=is_new)

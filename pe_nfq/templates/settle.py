@@ -215,6 +215,10 @@ class Settling:
             self._counts.add(old.dest_id, old.kind, -1)
         self._counts.add(dest.id, life.kind, 1)
         moved = old if is_live else None
+        came_from, why, datagrams = 0, Move.NONE, ask.datagrams
+        if moved is not None:
+            came_from, why = moved.dest_id, rules.why_moved(moved)
+            datagrams = min(datagrams + moved.datagrams, MAX_DATAGRAMS)
         self._keep_state(ask.key, rules.claimed(self._counts, dest, chosen.state))
         until = _until(ask.now, life, 0)
         template = Template(
@@ -229,9 +233,9 @@ class Settling:
             slot_of(until) if old is None else min(old.slot, slot_of(until)),
             chosen.origin,
             life.kind,
-            0 if moved is None else moved.dest_id,
-            Move.NONE if moved is None else rules.why_moved(moved),
-            min(ask.datagrams + (0 if moved is None else moved.datagrams), MAX_DATAGRAMS),
+            came_from,
+            why,
+            datagrams,
             life.state,
             ask.long_pe_data,
         )
