@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pe_nfq.lifetime import Kind, Life
-from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
+from pe_nfq.model import Endpoint, RealServer, Snapshot, Standing, VirtualService
 from pe_nfq.placement import carry
 from pe_nfq.templates import (
     Ask,
@@ -129,7 +129,9 @@ def services(
 
 
 def by_number(
-    *numbers: int, weights: dict[int, int] | None = None
+    *numbers: int,
+    weights: dict[int, int] | None = None,
+    standings: dict[int, Standing] | None = None,
 ) -> Callable[[Ids], tuple[RealServer, ...]]:
     """Dests 192.0.2.N:5060 for `services`, with the ids that the table gives them."""
 
@@ -138,7 +140,9 @@ def by_number(
         for number in numbers:
             endpoint = Endpoint(bytes([192, 0, 2, number]), 5060)
             id_ = ids.dest_id(f"udp {VIP}", str(endpoint))
-            found.append(RealServer(id_, endpoint, (weights or {}).get(number, 1)))
+            standing = (standings or {}).get(number, Standing.UP)
+            weight = (weights or {}).get(number, 1) if standing is Standing.UP else 0
+            found.append(RealServer(id_, endpoint, weight, standing=standing))
         return tuple(found)
 
     return dests

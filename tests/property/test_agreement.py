@@ -15,7 +15,7 @@ a real server sends is decided to it, unless it leaves the template alone (a
 response of another server than the template's). Then between D1's arrival and
 D2's decision
 
-* A was not valid at some moment (not in the newest committed snapshot, or at
+* A was not valid at some moment (not in the newest committed snapshot, or down, or at
   weight 0 with `expire_quiescent`), or
 * A was purged, or
 * one whole timeout had passed since the key's last datagram, or
@@ -55,7 +55,15 @@ from pe_nfq.deciding import Deciding
 from pe_nfq.director import Director
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import Marks
-from pe_nfq.model import Decision, Method, RealServer, Reason, Snapshot, VirtualService
+from pe_nfq.model import (
+    Decision,
+    Method,
+    RealServer,
+    Reason,
+    Snapshot,
+    Standing,
+    VirtualService,
+)
 from pe_nfq.templates import Ask, Ids, Settled, Table, layout, settle
 from pe_nfq.templates.layout import CLOCK_SLACK, silent_until
 from pe_nfq.templates.publish import touch
@@ -68,6 +76,9 @@ WORKERS = range(3)
 KEYS = range(3)
 DESTS = (1, 2, 3)
 TIMEOUT = 8
+#: In the place of a weight.
+DOWN, DRAINED = -1, -2
+STANDINGS = {DOWN: Standing.DOWN, DRAINED: Standing.DRAINING}
 TAGS = b"From: <sip:a@x>;tag=f\r\nTo: <sip:b@x>;tag=t\r\n"
 #: What a client sends, by key: first the request that begins a call, then what changes its life.
 PACKETS = [
@@ -409,7 +420,7 @@ class Agreement(RuleBasedStateMachine):
                 self.workers[worker].follow()
 
     def _publish(self, change: dict[int, int | None]) -> None:
-        """Change weights; None removes a dest, a number adds it (again)."""
+        """Change weights; None removes a dest, a number adds it (again). Or see `STANDINGS`."""
         with self._process(SUPERVISOR) as free:
             if not free:
                 return
@@ -418,14 +429,26 @@ class Agreement(RuleBasedStateMachine):
             if weights != self.weights:
                 self.history.changed.append(self.history.next())
             self.weights = weights
-            usable = {d for d, w in weights.items() if w is not None and (w > 0 or not self.expire)}
+            usable = {d for d, w in weights.items() if self._may_keep(w)}
             self.history.valid.append((self.history.next(), frozenset(self._ids(usable))))
+
+    def _may_keep(self, weight: int | None) -> bool:
+        if weight is None or weight == DOWN:
+            return False
+        return weight > 0 or weight == DRAINED or not self.expire
 
     def _build(self, weights: dict[int, int | None]) -> Callable[[int, Ids], Snapshot]:
         def build(number: int, ids: Ids) -> Snapshot:
             self.ids = {n: ids.dest_id("udp", str(dest(n).endpoint)) for n in weights}
             dests = tuple(
-                RealServer(self.ids[n], dest(n).endpoint, w, method=Method.MASQ)
+                RealServer(
+                    self.ids[n],
+                    dest(n).endpoint,
+                    max(w, 0),
+                    method=Method.MASQ,
+                    standing=STANDINGS.get(w, Standing.UP),
+                    withheld=int(w in STANDINGS),
+                )
                 for n, w in weights.items()
                 if w is not None
             )
@@ -476,7 +499,10 @@ class Agreement(RuleBasedStateMachine):
     lags = st.sampled_from([0, 0, 5, CLOCK_SLACK])
     keys = st.sampled_from(KEYS)
     changes = st.dictionaries(
-        st.sampled_from(DESTS), st.sampled_from([None, 0, 1, 1, 2]), min_size=1, max_size=2
+        st.sampled_from(DESTS),
+        st.sampled_from([None, 0, DOWN, DRAINED, 1, 1, 2]),
+        min_size=1,
+        max_size=2,
     )
     same_call = st.tuples(st.just("same_call"), workers_, st.sampled_from([0, 0, 0, 1]), lags)
     server_sends_ = st.tuples(
@@ -549,9 +575,9 @@ class Agreement(RuleBasedStateMachine):
         self.plan = plan[:]
         self._server_sends(worker, 0, number, asks, lag)
 
-    @rule(key=keys, weight=st.sampled_from([None, 0]), worker=workers_, plan=plans)
+    @rule(key=keys, weight=st.sampled_from([None, 0, DOWN]), worker=workers_, plan=plans)
     def lose(self, key: int, weight: int | None, worker: int, plan: list[tuple[Any, ...]]) -> None:
-        """Remove or quiesce the dest that has the key, the others are there; one worker knows."""
+        """Let the dest that has the key go, the others are there; one worker knows."""
         holder = next((d.dest for d in reversed(self.history.decided) if d.key == key), None)
         self.key = key
         self.plan = plan[:]

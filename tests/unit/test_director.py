@@ -22,15 +22,17 @@ from pe_nfq.model import (
     Decision,
     Endpoint,
     OnDecline,
+    Panic,
     RealServer,
     Reason,
     Snapshot,
+    Standing,
     VirtualService,
     service_name,
 )
 from pe_nfq.schedulers import load_scheduler
 from pe_nfq.schedulers.buckets import bucket
-from pe_nfq.templates import Ids, Table
+from pe_nfq.templates import Ids, Move, Table
 from pe_nfq.templates.layout import CLOCK_SLACK, MAX_SHOWN_PE_DATA, silent_until
 from pe_nfq.templates.upkeep import purge
 from tests.packets import CLIENT, CLIENT6, ipv4, ipv6, sip, udp
@@ -77,7 +79,8 @@ class Bench:
         self.table = table
 
     def publish(self, *numbers: int, **facts: Any) -> Snapshot:
-        dests = by_number(*numbers, weights=facts.pop("weights", None))
+        standings = facts.pop("standings", None)
+        dests = by_number(*numbers, weights=facts.pop("weights", None), standings=standings)
         facts = {"timeout": P, "scheduler": "rr", **facts}
         return publish_services(self.table, services(dests, **facts))
 
@@ -339,6 +342,48 @@ def test_a_dest_that_is_gone_is_never_served_from_the_cache(bench: Bench) -> Non
     assert other.told[-1][1]["old_dest_id"] == old.dest_id
     assert one.decide(udp(CALL)).mark == moved.mark != old.mark
     audit(bench.table)
+
+
+def test_the_dialogs_of_a_dest_that_is_down_move_with_their_next_datagram(bench: Bench) -> None:
+    """And their templates say from where and why; what came before is counted on."""
+    first = bench.publish(1, 2)
+    worker = bench.worker()
+    old = worker.decide(udp(CALL))
+    worker.decide(udp(CALL))
+    number = 1 if first.services[0].dests[0].id == old.dest_id else 2
+    bench.publish(1, 2, standings={number: Standing.DOWN})
+    worker.director.follow()
+    moved = worker.decide(udp(CALL))
+    assert moved.outcome == "moved"
+    assert worker.told[-1][1]["why"] == "down"
+    (template,) = all_templates(bench.table).values()
+    assert (template.came_from, template.move) == (old.dest_id, Move.DOWN)
+    assert template.datagrams == 3
+
+
+@pytest.mark.parametrize(
+    ("panic", "outcome"),
+    [(Panic.ALL, "passed"), (Panic.NET, "passed"), (Panic.DROP, "dropped")],
+)
+def test_what_becomes_of_a_new_dialog_while_all_are_down(
+    panic: Panic, outcome: str, bench: Bench
+) -> None:
+    """ALL is the publisher's to do: whoever publishes them as down passes to the net."""
+    down = {1: Standing.DOWN, 2: Standing.DOWN}
+    bench.publish(1, 2, standings=down, panic=panic)
+    decision = bench.worker().decide(udp(CALL))
+    assert (decision.outcome, decision.reason) == (outcome, Reason.NO_DEST)
+    assert decision.drop is (outcome == "dropped")
+
+
+def test_datagrams_that_the_cache_answers_are_counted_with_the_next_write(bench: Bench) -> None:
+    bench.publish(1, 2)
+    worker = bench.worker()
+    for _ in range(5):
+        worker.decide(udp(CALL))
+    assert [template.datagrams for template in all_templates(bench.table).values()] == [1]
+    worker.decide(udp(CALL), NOW + 2 * P * 1000 // 3)
+    assert [template.datagrams for template in all_templates(bench.table).values()] == [6]
 
 
 def test_a_dest_that_is_gone_is_not_served_after_a_worker_died_in_its_transaction(

@@ -7,11 +7,11 @@ import pytest
 
 from pe_nfq.errors import RegistryError
 from pe_nfq.lifetime import Kind, Lifetimes
-from pe_nfq.model import Endpoint, RealServer, Snapshot, VirtualService
+from pe_nfq.model import Endpoint, RealServer, Snapshot, Standing, VirtualService
 from pe_nfq.placement import Placement, carry
 from pe_nfq.schedulers import mh, rr
 from pe_nfq.schedulers.spread import deterministic_choice
-from pe_nfq.templates import Origin, Template
+from pe_nfq.templates import Move, Origin, Template
 from tests.tables import MARK_BASE, VIP, dest
 
 CLIENT = Endpoint(bytes([198, 51, 100, 1]), 5060)
@@ -101,6 +101,42 @@ def test_a_quiesced_dest_keeps_what_it_started() -> None:
     """The answer to a ping of its own is for it."""
     rules = Service(dest(1, 0)).placement.rules
     assert rules.keeps(at(1, Kind.ONE_SHOT, Origin.SERVER))
+
+
+def stands(standing: Standing) -> RealServer:
+    """The first dest, of weight 1 but for its standing."""
+    return replace(dest(1, 0), standing=standing, withheld=1)
+
+
+@pytest.mark.parametrize("expire_quiescent", [False, True])
+@pytest.mark.parametrize(
+    ("standing", "kept"),
+    [
+        (Standing.DOWN, set[Kind]()),
+        (Standing.DRAINING, {Kind.PLAIN, Kind.CALL, Kind.SUBSCRIPTION}),
+        (Standing.KEPT, set(Kind)),
+    ],
+)
+def test_what_stays_with_a_dest_that_is_not_up(
+    standing: Standing, kept: set[Kind], expire_quiescent: bool
+) -> None:
+    """Nothing where it is down, all where that is kept; of a drain what somebody waits for."""
+    of = Service(stands(standing), dest(2), expire_quiescent=expire_quiescent)
+    assert {kind for kind in Kind if of.placement.rules.keeps(at(1, kind))} == kept
+    assert of.placement.takes(1) is (standing is not Standing.DOWN)
+    assert of.claims(3) == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("of", "why"),
+    [
+        (Service(dest(2)), Move.REMOVED),
+        (Service(stands(Standing.DOWN)), Move.DOWN),
+        (Service(dest(1, 0), expire_quiescent=True), Move.QUIESCED),
+    ],
+)
+def test_why_a_dialog_moves(of: Service, why: Move) -> None:
+    assert of.placement.rules.why_moved(at(1)) is why
 
 
 def test_a_removed_dest_is_not_valid() -> None:
