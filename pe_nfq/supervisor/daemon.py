@@ -26,6 +26,7 @@ from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
 from pe_nfq.supervisor.kept_file import ForeignError
+from pe_nfq.supervisor.notify import Notify
 from pe_nfq.supervisor.rules import Rules
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.standings import NAME as STANDINGS
@@ -49,6 +50,7 @@ class Supervisor:
         self._config = config
         self._tell = tell
         self._chronicle = Chronicle(tell)
+        self._notify = Notify.from_environment()
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
         self._failure: BaseException | None = None
@@ -121,6 +123,8 @@ class Supervisor:
         self._control = ControlServer(config.state_dir, handlers(self._tell, adm.verbs()))
         await self._control.start()
         self._ready.set()
+        self._notify.ready(self._in_short())
+        self._spawn(self._notify.keep_alive(self._in_short))
         services = len(self._changes.desired.services)
         self._tell("ready", workers=self._crew.serving(), services=services)
 
@@ -143,6 +147,7 @@ class Supervisor:
     async def _end(self) -> None:
         """Workers leave their queues; templates and steering stay: traffic goes on by them."""
         self._tell("stop", why="asked to")
+        self._notify.stopping()
         self._control.stop()
         await self._crew.stop()
         self._events.read(self._chronicle.record)
@@ -151,6 +156,7 @@ class Supervisor:
     async def _reload(self) -> None:
         """Read the file again; any error keeps what runs."""
         await self._ready.wait()
+        self._notify.reloading()
         try:
             config = load(self._path)
             _refuse_to_change(self._changes.config, config)
@@ -158,7 +164,14 @@ class Supervisor:
         except PeNfqError as error:
             self._tell("reload-failed", error=str(error))
             return
+        finally:
+            self._notify.ready(self._in_short())
         self._tell("reloaded", services=len(self._changes.desired.services))
+
+    def _in_short(self) -> str:
+        """For whoever asks the service manager."""
+        serving, services = self._crew.serving(), len(self._changes.desired.services)
+        return f"{serving} of {self._config.workers} workers serve; services: {services}"
 
     def _learn(self, snapshot: Snapshot) -> None:
         self._chronicle.learn(snapshot)
