@@ -121,6 +121,9 @@ class Changes:
             lifetimes=before.lifetimes,
             on_decline=before.on_decline,
             expire_quiescent=before.expire_quiescent,
+            on_down=before.on_down,
+            panic=before.panic,
+            health=before.health,
         )
 
     def _clear(self) -> None:

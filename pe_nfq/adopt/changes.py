@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pe_nfq.config import ServerSpec, ServiceSpec
+from pe_nfq.config.health import health_changes
 from pe_nfq.config.lifetime import lifetime_changes
 from pe_nfq.model import OnDecline
 
@@ -17,6 +18,8 @@ _FIELDS = (
     "on_decline",
     "expire_quiescent",
     "one_packet",
+    "on_down",
+    "panic",
 )
 _SERVER_FIELDS = ("weight", "method", "upper_threshold", "lower_threshold")
 
@@ -25,6 +28,7 @@ def changes(old: ServiceSpec, new: ServiceSpec) -> Iterator[str]:
     """A clause for each difference; none where they are equal."""
     yield from _fields(old, new, _FIELDS)
     yield from lifetime_changes(old.lifetimes, new.lifetimes)
+    yield from health_changes(old.health, new.health)
     before = {server.endpoint: server for server in old.servers}
     for server in new.servers:
         known = before.pop(server.endpoint, None)

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pe_nfq.config import AdoptSpec, ServerSpec, ServiceSpec, Steering
+from pe_nfq.config import AdoptSpec, Check, HealthSpec, ServerSpec, ServiceSpec, Steering
 from pe_nfq.config.persistence import MAX_TIMEOUT
 from pe_nfq.errors import RegistryError
 from pe_nfq.ipvs.objects import KernelDest, KernelService
@@ -53,6 +53,7 @@ def translate(
         fwmark=service.fwmark,
         on_down=adopt.on_down,
         panic=adopt.panic,
+        health=_health(service, adopt, warnings),
     )
     return Adopted(spec, tuple(f"{spec}: {warning}" for warning in warnings))
 
@@ -60,6 +61,15 @@ def translate(
 def name_of(service: KernelService) -> str:
     """As ours is called. A mark's service takes any protocol; others are taken for UDP's."""
     return service_name(Endpoint(service.address, service.port), service.fwmark)
+
+
+def _health(service: KernelService, adopt: AdoptSpec, warnings: list[str]) -> HealthSpec | None:
+    """As told; but servers of a mark have no port of their own to ask."""
+    health = adopt.health
+    if health and health.check is Check.OPTIONS and service.fwmark and not health.port:
+        warnings.append("health is not checked: a mark has no port; give health_port")
+        return None
+    return health
 
 
 def _scheduler(name: str, warnings: list[str]) -> str:

@@ -14,7 +14,9 @@ from typing import Any, Final
 from pe_nfq.config.options import OptionError, Seen, read_table
 from pe_nfq.config.spec import (
     AdoptSpec,
+    Check,
     Config,
+    HealthSpec,
     Ids,
     ServerSpec,
     ServiceSpec,
@@ -30,7 +32,9 @@ from pe_nfq.escape import show_text
 
 __all__ = [
     "AdoptSpec",
+    "Check",
     "Config",
+    "HealthSpec",
     "Ids",
     "ServerSpec",
     "ServiceSpec",

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from pe_nfq.config.addresses import mask_of_bits, virtual_address
+from pe_nfq.config.health import HEALTH
 from pe_nfq.config.lifetime import LIFETIME, TIMEOUTS
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen
 from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE, ON_DOWN, PANIC
@@ -54,4 +55,5 @@ ADOPT: Final = (
     ),
     ON_DOWN,
     PANIC,
+    *HEALTH,
 )

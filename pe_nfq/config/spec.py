@@ -31,6 +31,13 @@ class Steering(enum.Enum):
     MARK = "mark"  # nothing of ours; the operator's own rules use the mark
 
 
+class Check(enum.Enum):
+    """How the health of servers is found out."""
+
+    OPTIONS = "options"  # they are asked
+    EXTERNAL = "external"  # somebody says it, by `pe-nfq health`
+
+
 class VirtualAddress(NamedTuple):
     """What tells one virtual service from all others; see `VirtualService` for a fwmark's."""
 
@@ -39,6 +46,25 @@ class VirtualAddress(NamedTuple):
 
     def __str__(self) -> str:
         return service_name(self.endpoint, self.fwmark)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSpec:
+    """How servers of a service are checked; the rest is for `Check.OPTIONS` alone.
+
+    `interval` and `timeout` in seconds, `rise` and `fall` in probes. `accept`
+    are codes and their classes, like ``2xx``. `port` 0: the server's own;
+    `source` empty: the address that the kernel chooses.
+    """
+
+    check: Check
+    interval: float
+    timeout: float
+    rise: int
+    fall: int
+    accept: tuple[str, ...]
+    port: int
+    source: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +100,7 @@ class ServiceSpec:
     fwmark: int = 0
     on_down: OnDown = OnDown.MOVE
     panic: Panic = Panic.ALL
+    health: HealthSpec | None = None
     unused: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
@@ -99,6 +126,7 @@ class AdoptSpec:
     expire_quiescent: bool | None
     on_down: OnDown = OnDown.MOVE
     panic: Panic = Panic.ALL
+    health: HealthSpec | None = None
     unused: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from pe_nfq.config.addresses import full_mask, mask, method, real_server_address
 from pe_nfq.config.adopt import ADOPT
 from pe_nfq.config.checks import check_adopts, check_both, check_servers, check_services
 from pe_nfq.config.cpus import worker_cpus
+from pe_nfq.config.health import HEALTH, with_health
 from pe_nfq.config.lifetime import DEFAULT_LIFETIME, LIFETIME, TIMEOUTS, with_lifetimes
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables, show
 from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE, ON_DOWN, PANIC
@@ -145,6 +146,7 @@ SERVICE: Final = (
     ),
     ON_DOWN,
     PANIC,
+    *HEALTH,
     Option(
         "server",
         Tables("service.server", SERVER, ServerSpec, check_servers),
@@ -159,7 +161,9 @@ def _service_spec(*, endpoint: VirtualAddress, **fields: Any) -> ServiceSpec:
     return ServiceSpec(endpoint=endpoint.endpoint, fwmark=endpoint.fwmark, **fields)
 
 
-_SERVICES: Final = Tables("service", SERVICE, with_lifetimes(_service_spec), check_services)
+_SERVICES: Final = Tables(
+    "service", SERVICE, with_health(with_lifetimes(_service_spec)), check_services
+)
 
 
 def _services(value: object, seen: Seen) -> tuple[ServiceSpec, ...]:
@@ -245,7 +249,7 @@ TOP: Final = (
     DEFAULT_LIFETIME,
     Option(
         "adopt",
-        Tables("adopt", ADOPT, with_lifetimes(AdoptSpec), check_adopts),
+        Tables("adopt", ADOPT, with_health(with_lifetimes(AdoptSpec)), check_adopts),
         [],
         "the services of the kernel's IPVS that are taken over as they are",
     ),

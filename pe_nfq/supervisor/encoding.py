@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pe_nfq.config import ServerSpec, ServiceSpec
+from pe_nfq.config import Check, HealthSpec, ServerSpec, ServiceSpec
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import Endpoint, Method, OnDecline, OnDown, Panic
 
@@ -26,6 +26,7 @@ def encode(service: ServiceSpec) -> dict[str, Any]:
         "expire_quiescent": service.expire_quiescent,
         "on_down": service.on_down.value,
         "panic": service.panic.value,
+        "health": None if service.health is None else _health_facts(service.health),
         "servers": [
             [_end(s.endpoint), s.weight, s.upper_threshold, s.lower_threshold, s.method.value]
             for s in service.servers
@@ -50,11 +51,25 @@ def decode(facts: Mapping[str, Any]) -> ServiceSpec:
         expire_quiescent=facts["expire_quiescent"],
         on_down=OnDown(facts["on_down"]),
         panic=Panic(facts["panic"]),
+        health=None if facts["health"] is None else _health(facts["health"]),
         servers=tuple(
             ServerSpec(_endpoint(end), weight, upper, lower, Method(method))
             for end, weight, upper, lower, method in facts["servers"]
         ),
     )
+
+
+def _health_facts(spec: HealthSpec) -> dict[str, Any]:
+    return asdict(spec) | {"check": spec.check.value, "source": spec.source.hex()}
+
+
+def _health(facts: Mapping[str, Any]) -> HealthSpec:
+    decoded = {
+        "check": Check(facts["check"]),
+        "accept": tuple(facts["accept"]),
+        "source": bytes.fromhex(facts["source"]),
+    }
+    return HealthSpec(**{**facts, **decoded})
 
 
 def _end(endpoint: Endpoint) -> list[str | int]:

@@ -19,7 +19,7 @@ from pe_nfq.supervisor.encoding import decode, encode
 from pe_nfq.supervisor.kept_file import ForeignError, digest
 
 #: Changes with every change of what is written below.
-VERSION: Final = 3
+VERSION: Final = 4
 NAME: Final = "services.json"
 
 

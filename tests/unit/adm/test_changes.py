@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pe_nfq.config.spec import Steering
+from pe_nfq.config.spec import Check, HealthSpec, Steering
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.marks import Marks
-from pe_nfq.model import OnDecline
+from pe_nfq.model import OnDecline, OnDown, Panic
 from tests.unit import keyed_engine
 from tests.unit.adm.conftest import MARK_BASE, Director
 
@@ -48,13 +48,21 @@ def test_servers_are_in_the_order_of_their_addition(director: Director) -> None:
 
 
 def test_an_edit_keeps_what_ipvsadm_has_no_word_for(director: Director) -> None:
-    """What happens to datagrams without a key is the configuration file's."""
+    """What happens to datagrams without a key, and health, are the configuration file's."""
     director.make(ADD)
     (service,) = director.view.services
-    director.set(services=(replace(service, on_decline=OnDecline.DROP, expire_quiescent=True),))
+    ours = {
+        "on_decline": OnDecline.DROP,
+        "expire_quiescent": True,
+        "on_down": OnDown.KEEP,
+        "panic": Panic.NET,
+        "health": HealthSpec(Check.OPTIONS, 5.0, 2.0, 2, 3, ("2xx",), 0, b""),
+    }
+    assert service.health is None
+    director.set(services=(replace(service, **ours),))
     director.make(f"-E -u {VIP} -s rr -p 5")
     (service,) = director.view.services
-    assert (service.on_decline, service.expire_quiescent) == (OnDecline.DROP, True)
+    assert {name: getattr(service, name) for name in ours} == ours
     assert (service.scheduler, service.engine, service.one_packet) == ("rr", "source", False)
 
 

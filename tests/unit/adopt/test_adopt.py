@@ -229,3 +229,18 @@ def test_a_service_of_all_ports_is_refused() -> None:
     found, warnings = reading(service(port=0))
     assert found == ()
     assert warnings == (f"udp {VIP}:0: a service of all ports cannot be adopted; name its ports",)
+
+
+def test_health_is_checked_as_the_file_says() -> None:
+    """Of a mark's servers only where it says by which port."""
+    checked = {"service": "all", "health": "options"}
+    (spec,), warnings = reading(service(dest("192.0.2.11")), adopt=checked)
+    assert spec.health is not None
+    assert warnings == ()
+    mark = service(dest("192.0.2.11", 0), fwmark=5, protocol=0, address=bytes(4), port=0)
+    (spec,), warnings = reading(mark, adopt=checked)
+    assert spec.health is None
+    assert warnings == ("fwmark 5: health is not checked: a mark has no port; give health_port",)
+    (spec,), warnings = reading(mark, adopt=checked | {"health_port": 5060})
+    assert spec.health is not None
+    assert warnings == ()

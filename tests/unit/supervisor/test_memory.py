@@ -29,6 +29,11 @@ EDITED = specs(
         "mask": 64,
         "on_decline": "drop",
         "expire_quiescent": True,
+        "on_down": "keep",
+        "panic": "drop",
+        "health": "options",
+        "health_accept": "2xx,405",
+        "health_source": "2001:db8::1",
         "server": [
             {
                 "address": "2001:db8::11",
@@ -53,6 +58,7 @@ def test_services_come_back_as_they_were(tmp_path: Path) -> None:
     assert EDITED[0].on_decline is OnDecline.DROP
     assert EDITED[0].servers[0].method is Method.MASQ
     assert EDITED[0].lifetimes == Lifetimes(dialog=7200)
+    assert EDITED[0].health is not None
     assert ADOPTED[0].lifetimes is None
     remember(tmp_path, Desired(FILE, EDITED, ADOPTED))
     assert recall(tmp_path, FILE) == Remembered(EDITED, ADOPTED)
