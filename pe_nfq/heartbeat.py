@@ -47,6 +47,7 @@ class Cell(enum.IntEnum):
     LOCK_SINCE = 7
     SNAPSHOT = 8  # the number of the snapshot the worker decides by
     FIRST_COUNTER = 9
+    CODE = 58  # `pe_nfq.code_stamp` of the worker; 0: to be replaced
     # The supervisor's (`pe_nfq.supervisor.losses`): they outlive worker and supervisor.
     PASSED_ON = 59
     LOST = 60
@@ -121,6 +122,11 @@ def process_start(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def worker_options(*, verbose: bool) -> list[str]:
+    """The options that all workers of a supervisor have, and that are part of their stamp."""
+    return ["--verbose"] if verbose else []
 
 
 def claim(slot: Any, pid: int, queue: int) -> None:

@@ -18,13 +18,14 @@ from typing import Any, Final
 # What the sip engine imports at its first use; here nothing is imported once the queue is bound.
 import pe_nfq.packet.sip  # noqa: F401
 from pe_nfq.budget import TimeBudget
+from pe_nfq.code_stamp import code_stamp
 from pe_nfq.deciding import Deciding
 from pe_nfq.director import Director
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import EventWriter
 from pe_nfq.flow import Queued
 from pe_nfq.garbage import Garbage
-from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, claim
+from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, claim, worker_options
 from pe_nfq.model import Decision
 from pe_nfq.nfqueue import Queue, queue_lengths
 from pe_nfq.templates import Table, boottime_ms
@@ -59,6 +60,7 @@ class Worker:
         """Attach to the table and the queue. Raises PeNfqError or OSError."""
         self._slot = Heartbeats(state_dir).slot(slot)
         self._take_slot(queue)
+        self._slot[Cell.CODE] = code_stamp(*worker_options(verbose=verbose))
         self._events = EventWriter(state_dir, "standby" if slot == 0 else str(slot))
         lock_cells = self._slot[Cell.LOCK_STATE : Cell.LOCK_SINCE + 1]
         self._table = Table.attach(state_dir, lock_cells)

@@ -1,6 +1,7 @@
 """One slot of the crew, the process that fills it, and how soon it is filled again."""
 
 import contextlib
+import os
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Member:
     process: "subprocess.Popen[bytes] | None" = None
     started: int = 0
     failures: int = 0
+    #: Its end is wanted: nobody takes its place by itself.
+    leaving: bool = False
 
     @property
     def name(self) -> str:
@@ -37,6 +40,15 @@ class Member:
         """Send a signal; one that has just died, and is no child of ours, gets it no more."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, number)
+
+    def reap(self) -> int | None:
+        """How a process that has ended did, as `Popen.wait`; None: it was nobody's child of ours.
+
+        An adopted one may be a child: of this process, before it executed itself anew.
+        """
+        if self.process is not None:
+            return self.process.wait()
+        return wait_for(os.P_PIDFD, self.pidfd)
 
     def count_failure(self, *, served: bool, now: int) -> None:
         """The process ended at `now` (ms), or could not be started."""
@@ -51,6 +63,17 @@ class Member:
         # Bounded before the power, too: a queue that is taken for hours makes thousands.
         doublings = min(self.failures - 1, _MOST_DOUBLINGS)
         return float(min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**doublings))
+
+
+def wait_for(kind: int, number: int) -> int | None:
+    """Reap a child that has ended, if there is such a one; its status as `Popen.wait` has it."""
+    try:
+        ended = os.waitid(kind, number, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return None
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def end_of(status: int | None) -> str:
