@@ -27,8 +27,14 @@ VERBS: Final = {
     "adm": ("pe_nfq.cli.adm", "change and list services in ipvsadm's words"),
     "check": ("pe_nfq.cli.check", "inspect this director: what is wrong, and what to do"),
     "explain": ("pe_nfq.cli.explain", "say what would happen to the datagrams of a capture"),
+    "drain": ("pe_nfq.cli.drain", "let a real server take no new dialogs, and watch it empty"),
+    "undrain": ("pe_nfq.cli.undrain", "let a drained real server take new dialogs again"),
+    "find": ("pe_nfq.cli.find", "say where the dialog of a Call-ID goes, and why there"),
+    "kill": ("pe_nfq.cli.kill", "forget dialogs: their next datagrams are placed anew"),
     "rules": ("pe_nfq.cli.rules", "load, show, check and unload the netfilter rules"),
     "steering": ("pe_nfq.cli.steering", "show and clear what steering made in the kernel"),
+    "status": ("pe_nfq.cli.status", "show how the running director is: health, drains, totals"),
+    "unit": ("pe_nfq.cli.unit", "print the systemd unit of the daemon"),
     "withdraw": ("pe_nfq.cli.withdraw", "take pe-nfq off this director, without a loss"),
 }
 

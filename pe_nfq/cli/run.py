@@ -2,13 +2,18 @@
 
 import argparse
 import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from pe_nfq import config as configuration
 from pe_nfq.errors import PeNfqError
-from pe_nfq.log import LogWriter
+from pe_nfq.log import LogFile, LogWriter, Render, console_renderer, journal_line, json_line
 
+_STDOUT: Final = 1
 #: capabilities(7): the number of the right to queues, rules and routes.
 _CAP_NET_ADMIN: Final = 12
 
@@ -18,16 +23,23 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "run",
         help="run the daemon in the foreground",
-        description="Steer SIP datagrams until SIGTERM; SIGHUP reads FILE again.",
+        description="Steer SIP datagrams until SIGTERM; SIGHUP reads FILE again, SIGUSR1 opens the "
+        "log file again.",
         epilog="example: pe-nfq run -c /etc/pe-nfq.toml | jq -c 'select(.event != \"match\")'",
     )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE")
     parser.add_argument("--check", action="store_true", help="say whether FILE is right, and exit")
     parser.add_argument(
         "--log-format",
-        choices=("json", "console"),
+        choices=("json", "console", "journal"),
         default="json",
-        help="JSON lines (default), or lines for people",
+        help="JSON lines (default), lines for people, or JSON lines with a priority for journald",
+    )
+    parser.add_argument(
+        "--log-file",
+        type=Path,
+        metavar="LOG",
+        help="append the log to this file, in place of standard output; it may be rotated",
     )
 
 
@@ -44,14 +56,34 @@ def run(args: argparse.Namespace) -> int:
     # The control plane's libraries, which a check does not need.
     from pe_nfq.supervisor.daemon import Supervisor
 
+    with _log(args.log_file, args.log_format, config) as log:
+        asyncio.run(Supervisor(args.config, config, log.emit).run())
+    return 0
+
+
+@contextlib.contextmanager
+def _log(path: Path | None, form: str, config: configuration.Config) -> Iterator[LogWriter]:
+    """The log, which ends with what waits written. SIGUSR1 without a file does nothing."""
+    file = LogFile(path) if path else None
+    signal.signal(signal.SIGUSR1, lambda *_: file.reopen() if file else None)
     log = LogWriter(
-        console=args.log_format == "console", verbosity=config.verbosity, rate=config.log_rate
+        file or _STDOUT,
+        render=_render(form, file),
+        verbosity=config.verbosity,
+        rate=config.log_rate,
     )
     try:
-        asyncio.run(Supervisor(args.config, config, log.emit).run())
+        yield log
     finally:
         log.close()
-    return 0
+
+
+def _render(form: str, file: LogFile | None) -> Render:
+    if form == "console":
+        # https://no-color.org: set to anything but nothing.
+        is_plain = file is not None or bool(os.environ.get("NO_COLOR"))
+        return console_renderer(not is_plain and os.isatty(_STDOUT))
+    return journal_line if form == "journal" else json_line
 
 
 def _require_net_admin() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from pe_nfq.escape import show_bytes, show_text
-from pe_nfq.log.table import EVENTS, UNLISTED
+from pe_nfq.log.table import EVENTS, UNLISTED, priority
 
 #: Facts are flat or one level deep; what an engine hands us may be anything.
 _DEEPEST: Final = 3
@@ -25,6 +25,11 @@ Render = Callable[[str, float, Mapping[str, Any]], bytes]
 def json_line(event: str, at: float, facts: Mapping[str, Any]) -> bytes:
     """One JSON object; `at` is seconds since 1970."""
     return _encode(_TO_JSON(None, "", _in_order(event, at, facts)))
+
+
+def journal_line(event: str, at: float, facts: Mapping[str, Any]) -> bytes:
+    """The same behind its priority, which journald takes off again (sd-daemon(3))."""
+    return b"<%d>%b" % (priority(event), json_line(event, at, facts))
 
 
 def console_renderer(colors: bool) -> Render:

@@ -64,6 +64,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     "reloaded": _event(CHANGES, "services"),
     "run-time-changes": _event(CHANGES, "state count why"),
     "adm": _event(CHANGES, "command"),
+    "drain": _event(CHANGES, "service dest deadline_s left"),
+    "undrain": _event(CHANGES, "service dest left"),
+    "drained": _event(CHANGES, "service dest left took_s"),
+    "drain-deadline": _event(CHANGES, "service dest moved"),
+    "killed": _event(CHANGES, "pe_data service dest count"),
     "adopted": _event(CHANGES, "service change"),
     "service": _event(CHANGES, "service scheduler engine key timeout lifetime dests"),
     "dest-changed": _event(CHANGES, "service dest change"),
@@ -88,3 +93,18 @@ EVENTS: Final[Mapping[str, Event]] = {
 
 #: What is not in the table is a defect of ours: it is written, and tests find it.
 UNLISTED: Final = _event(TROUBLE, "", most=FEW)
+
+# Priorities of syslog(3).
+_ERROR: Final = 3
+_NOTICE: Final = 5
+_PRIORITIES: Final = {TROUBLE: 4, CHANGES: _NOTICE, DIALOGS: 6, MATCHES: 7}
+#: Always written, and no trouble.
+_NEWS: Final = frozenset({"start", "ready", "stop"})
+_DEFECTS: Final = ("-error", "-failed", "-died", "-hung")
+
+
+def priority(event: str) -> int:
+    """What syslog(3) calls the level of an event: 3 an error to 7 for who looks closely."""
+    if event in _NEWS:
+        return _NOTICE
+    return _ERROR if event.endswith(_DEFECTS) else _PRIORITIES[EVENTS.get(event, UNLISTED).level]

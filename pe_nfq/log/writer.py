@@ -13,8 +13,9 @@ import time
 from typing import Any, Final
 
 from pe_nfq.escape import DEFAULT_LIMIT
+from pe_nfq.log.file import LogFile
 from pe_nfq.log.gate import Gate
-from pe_nfq.log.render import Render, console_renderer, json_line
+from pe_nfq.log.render import Render, json_line
 
 #: Records that wait for a slow output: some seconds' worth, some megabytes at most.
 MAX_WAITING: Final = 10_000
@@ -28,25 +29,31 @@ _REPORT_EVERY: Final = 1.0
 
 
 class LogWriter:
-    """Writes to a file descriptor, which stays the caller's.
+    """Writes to a file descriptor, which stays the caller's, or to a `LogFile`.
 
-    JSON lines, or lines for people with `console`; `verbosity` and `rate`
-    (lines a second) are the configuration's. Thread-safe, but not to be
-    called from a signal handler, nor after a fork.
+    `render` makes the lines; `verbosity` and `rate` (lines a second) are the
+    configuration's. Thread-safe, but not to be called from a signal handler
+    (`LogFile.reopen` excepted), nor after a fork.
     """
 
     def __init__(
-        self, fd: int = 1, *, console: bool = False, verbosity: int = 2, rate: int = 1000
+        self,
+        output: int | LogFile = 1,
+        *,
+        render: Render = json_line,
+        verbosity: int = 2,
+        rate: int = 1000,
     ) -> None:
-        self._fd = fd
-        self._render: Render = console_renderer(os.isatty(fd)) if console else json_line
+        self._file = None if isinstance(output, int) else output
+        self._fd = output if isinstance(output, int) else output.fd
+        self._render = render
         self._gate = Gate(verbosity, rate)
         # Guards the gate's counters; never held while anything waits.
         self._lock = threading.Lock()
         self._records: queue.SimpleQueue[tuple[str, float, dict[str, Any]] | None]
         self._records = queue.SimpleQueue()
         self._poll = select.poll()
-        self._poll.register(fd, select.POLLOUT)
+        self._poll.register(self._fd, select.POLLOUT)
         self._give_up_at = float("inf")
         #: Lines that no output took, since the start.
         self.lost = 0
@@ -78,13 +85,22 @@ class LogWriter:
             try:
                 record = self._records.get(timeout=_REPORT_EVERY)
             except queue.Empty:
+                self._follow_file()
                 self._report()
                 continue
             if record is None:
                 self._report(last=True)
                 return
+            self._follow_file()
             self._write(*record)
             self._report()
+
+    def _follow_file(self) -> None:
+        """Between two lines only: each is whole, in the file before a rotation or after it."""
+        if self._file is not None and self._file.is_elsewhere(time.monotonic()):
+            self._poll.unregister(self._fd)
+            self._fd = self._file.open_again()
+            self._poll.register(self._fd, select.POLLOUT)
 
     def _report(self, *, last: bool = False) -> None:
         with self._lock:

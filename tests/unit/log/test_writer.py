@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pe_nfq.log import LogWriter
+from pe_nfq.log import LogWriter, console_renderer
 from pe_nfq.log.writer import MAX_WAITING
 
 PLENTY = 1 << 20
@@ -75,7 +75,7 @@ def test_events_arrive_in_order(pipe: Pipe) -> None:
 
 def test_verbosity_and_console(pipe: Pipe) -> None:
     """Quiet means trouble only; people get columns."""
-    log = pipe.log(console=True, verbosity=0)
+    log = pipe.log(render=console_renderer(False), verbosity=0)
     log.emit("worker-started", worker="1")
     log.emit("worker-died", worker="1")
     assert log.close(60)
