@@ -15,8 +15,8 @@ settings.load_profile("pe-nfq")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--share N/M`, of vm tests: those of every M-th file, from the N-th."""
-    parser.addoption("--share", default="1/1", metavar="N/M", help="of the files of tests/vm")
+    """`--share N/M`, of e2e and of vm tests: those of the N-th of M shares of their files."""
+    parser.addoption("--share", default="1/1", metavar="N/M", help="of tests/e2e and of tests/vm")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

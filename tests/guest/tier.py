@@ -9,22 +9,6 @@ import pytest
 from tests.guest import host, inside
 from tests.guest.kinds import KINDS, QEMU, UML
 
-#: What the longest files take in user-mode Linux, roughly, so that shares take the same time.
-_SECONDS: Final = {
-    "test_check": 500,
-    "test_adm": 300,
-    "test_adopt": 300,
-    "test_calls": 300,
-    "test_takeover": 300,
-    "test_lab": 270,
-    "test_referee": 250,
-    "test_sick_ipvs": 250,
-    "test_rules_ipvs": 200,
-    "test_check_before": 150,
-    "test_steering_ipvs": 120,
-}
-_A_MINUTE: Final = 60
-
 #: Of the plug-in, which is one for all folders.
 _NAME: Final = "guest"
 
@@ -43,26 +27,6 @@ def choose_kinds(metafunc: pytest.Metafunc) -> None:
     kinds += [QEMU] if marks & {"nft", "stock"} else []
     names = [kind.name for kind in kinds]
     metafunc.parametrize(host.FIXTURE, names, indirect=True, scope="session")
-
-
-def take_share(config: pytest.Config, items: list[pytest.Item], folder: Path) -> None:
-    """Leave the tests of a folder to other runs whose files are not of this one's `--share`.
-
-    A guest of user-mode Linux uses one processor: two runs with a share each take half the time.
-    """
-    number, count = map(int, config.getoption("share").split("/"))
-    shares: list[list[Path]] = [[] for _ in range(count)]
-    files = {item.path for item in items if folder in item.path.parents}
-    for path in sorted(files, key=lambda path: (-_seconds(path), path)):
-        min(shares, key=lambda share: sum(map(_seconds, share))).append(path)
-    others = [item for item in items if item.path in files - set(shares[number - 1])]
-    if others:
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
-
-
-def _seconds(path: Path) -> int:
-    return _SECONDS.get(path.stem, _A_MINUTE)
 
 
 def mark(items: Iterable[pytest.Item], folder: Path) -> None:
