@@ -24,6 +24,7 @@ from pe_nfq.escape import show_text
 VERBS: Final = {
     "run": ("pe_nfq.cli.run", "steer SIP datagrams: run the daemon in the foreground"),
     "list": ("pe_nfq.cli.listing", "show services, real servers and templates"),
+    "top": ("pe_nfq.cli.top", "watch services, real servers, workers and newest dialogs"),
     "adm": ("pe_nfq.cli.adm", "change and list services in ipvsadm's words"),
     "check": ("pe_nfq.cli.check", "inspect this director: what is wrong, and what to do"),
     "explain": ("pe_nfq.cli.explain", "say what would happen to the datagrams of a capture"),

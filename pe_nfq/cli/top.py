@@ -1,0 +1,66 @@
+"""`pe-nfq top`: services, servers, workers and newest dialogs, live."""
+
+import argparse
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from pe_nfq.config import default_state_dir, load
+from pe_nfq.top.live import show
+from pe_nfq.top.looks import Viewer
+from pe_nfq.top.plain import print_blocks, print_once
+
+#: Seconds. Oftener than that costs the supervisor more than it tells.
+_LEAST_INTERVAL: Final = 0.2
+_MOST_INTERVAL: Final = 3600.0
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = subparsers.add_parser(
+        "top",
+        help="watch services, real servers, workers and newest dialogs",
+        description="Rates, live templates, health, drains and losses of a running daemon. "
+        "Keys: q quit, s sort, p pause, / filter, arrows and pages move, h help. "
+        "Plain text where stdout is not a terminal.",
+        epilog="example: pe-nfq top --once | grep -w down",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-c", "--config", type=Path, metavar="FILE", help="take state_dir from it")
+    where.add_argument("--state-dir", type=Path, metavar="DIR", help="of the daemon")
+    parser.add_argument(
+        "--interval", type=_interval, default=1.0, metavar="S", help="seconds between two looks (1)"
+    )
+    parser.add_argument(
+        "--once", action="store_true", help="two looks, one interval apart, as plain text"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the daemon until the reader leaves. Raises PeNfqError."""
+    state_dir = load(args.config).state_dir if args.config else args.state_dir
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Bars and the mark of what was cut are not in every character set.
+        sys.stdout.reconfigure(errors="replace")
+    viewer = Viewer(state_dir or Path(default_state_dir()))
+    if args.once:
+        print_once(viewer, args.interval)
+    elif sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        return show(viewer, args.interval)
+    else:
+        print_blocks(viewer, args.interval)
+    return 0
+
+
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not _LEAST_INTERVAL <= seconds <= _MOST_INTERVAL:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds from {_LEAST_INTERVAL:g} to {_MOST_INTERVAL:g}"
+        )
+    return seconds

@@ -1,0 +1,51 @@
+"""Blocks of plain text, for a pipe, a file or a log: no escape sequence, nothing drawn over."""
+
+import time
+from typing import Final
+
+from rich.console import Console
+
+from pe_nfq.errors import ControlError
+from pe_nfq.escape import show_text
+from pe_nfq.top.looks import Viewer
+from pe_nfq.top.rates import Picture
+from pe_nfq.top.size import Size
+from pe_nfq.top.view import plain
+
+#: As wide as the notes need; no reader of a pipe minds.
+_COLUMNS: Final = 140
+
+
+def print_once(viewer: Viewer, interval: float) -> None:
+    """Two looks, one interval apart, and what they come to. Raises ControlError."""
+    _picture(viewer)
+    time.sleep(interval)
+    _print(_picture(viewer))
+
+
+def _picture(viewer: Viewer) -> Picture:
+    look = viewer.look()
+    if look.trouble or look.picture is None:
+        raise ControlError(look.trouble)
+    return look.picture
+
+
+def print_blocks(viewer: Viewer, interval: float) -> None:
+    """A block each interval, an empty line between two; a line while the daemon is gone.
+
+    Ends by KeyboardInterrupt, or BrokenPipeError when the reader has left.
+    """
+    viewer.look()
+    while True:
+        time.sleep(interval)
+        try:
+            _print(_picture(viewer))
+        except ControlError as error:
+            print(show_text(str(error), None))
+        print(flush=True)
+
+
+def _print(picture: Picture) -> None:
+    console = Console(width=_COLUMNS, force_terminal=False, color_system=None, highlight=False)
+    for line in console.render_lines(plain(picture, Size(_COLUMNS, 0)), pad=False):
+        print("".join(segment.text for segment in line).rstrip())
