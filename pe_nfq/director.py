@@ -33,6 +33,7 @@ from pe_nfq.outbound import Outbound, OutFlow
 from pe_nfq.packet.dissect import dissect
 from pe_nfq.persistence import Persistence
 from pe_nfq.placement import Placement
+from pe_nfq.tally import Tally
 from pe_nfq.template_log import TemplateLog, Within
 from pe_nfq.templates import Table
 from pe_nfq.templates.epoch import EPOCH
@@ -53,7 +54,8 @@ class Director:
     """Decides datagrams under the newest snapshot it has loaded.
 
     `counts` counts what was not answered from the cache, by outcome and by
-    reason. Call `follow` once a batch: it loads a newer snapshot.
+    reason; `tally` the same by real server and by service. Call `follow` once
+    a batch: it loads a newer snapshot.
     """
 
     def __init__(self, table: Table, emit: Emit, within: Within) -> None:
@@ -61,16 +63,18 @@ class Director:
         self._emit = emit
         self._epoch = table.cells
         self.counts: Counter[str] = Counter()
+        self.tally = Tally()
         self.snapshot_number = 0
         self._services: dict[bytes, Served] = {}
         self._marked: dict[tuple[int, int], Served] = {}
         self._flows: TwoGenerations[bytes, Flow | OutFlow] = TwoGenerations(MAX_FLOWS)
-        log = TemplateLog(emit, within, self.counts)
-        self._persistence = Persistence(table, emit, self.counts, log)
+        counted = self.counts, self.tally
+        log = TemplateLog(emit, within, *counted)
+        self._persistence = Persistence(table, emit, *counted, log)
         answers = self._persistence.answers
         self._known = answers.by_key
         self._noticed = answers.by_datagram
-        self._outbound = Outbound(table, emit, self.counts, log, self._flows, answers)
+        self._outbound = Outbound(table, emit, *counted, log, self._flows, answers)
 
     def follow(self) -> bool:
         """Load the newest snapshot when it is not ours; whether it was.
@@ -278,7 +282,7 @@ class Director:
         """Ask the engine, then the table."""
         decide, service = self._persistence.decide, flow.served.service
         if not service.timeout:
-            return self._passed(Reason.NOT_PERSISTENT)
+            return self._passed(Reason.NOT_PERSISTENT, service.id)
         known = None if key is None else key[len(flow.prefix) :]
         message = Message(flow.served, packet, at, end, self._emit, cut=cut, pe_data=known)
         pe_data = message.pe_data
@@ -289,13 +293,16 @@ class Director:
         if service.on_decline is OnDecline.FALLBACK:
             message.decline()
             return decide(flow, flow.fallback, b"", message, now)
+        self.tally.count(pe_data.value, service.id)
         if service.on_decline is OnDecline.ACCEPT:
             return Decision(0, "passed", pe_data)
         self.counts["dropped"] += 1
         return Decision(0, "dropped", pe_data, drop=True)
 
-    def _passed(self, reason: Reason) -> Decision:
+    def _passed(self, reason: Reason, service_id: int = 0) -> Decision:
         self.counts[reason.value] += 1
+        if service_id:
+            self.tally.count(reason.value, service_id)
         return Decision(0, "passed", reason)
 
 

@@ -2,7 +2,8 @@
 
 A FIFO in the state directory, so that a new supervisor finds the workers
 that outlived the last one. What does not fit, exceeds the budget, or has no
-reader is counted and gone: logging must not cost a datagram.
+reader is counted and gone: logging must not cost a datagram. A worker's
+tallies (`pe_nfq.tally`) go the same way, without a budget: there are few.
 """
 
 import fcntl
@@ -33,7 +34,7 @@ class EventWriter:
 
     def __init__(self, state_dir: Path, source: str) -> None:
         self._path = state_dir / "events"
-        self._source = source
+        self.source = source
         self._fd = -1
         self._told: list[tuple[str, Mapping[str, Any]]] = []
         self._budget = Budget(EVENTS_PER_SECOND)
@@ -52,12 +53,9 @@ class EventWriter:
         if not self._told:
             return
         told, self._told = self._told, []
-        rendered = (render(event, self._source, facts) for event, facts in told)
+        rendered = (render(event, self.source, facts) for event, facts in told)
         lines = [line for line in rendered if line is not None]
         self.lost += len(told) - len(lines)
-        if self._fd < 0 and not self._open():
-            self.lost += len(lines)
-            return
         chunk: list[bytes] = []
         size = 0
         for line in lines:
@@ -68,25 +66,30 @@ class EventWriter:
             size += len(line)
         self._write(chunk)
 
+    def _write(self, lines: list[bytes]) -> None:
+        if not self.write(b"".join(lines)):
+            self.lost += len(lines)
+
+    def write(self, record: bytes) -> bool:
+        """Write at most `PIPE_BUF` bytes of lines at once; whether the pipe took them."""
+        if self._fd < 0 and not self._open():
+            return False
+        try:
+            os.write(self._fd, record)
+        except BlockingIOError:
+            return False
+        except OSError:  # the reader is gone
+            os.close(self._fd)
+            self._fd = -1
+            return False
+        return True
+
     def _open(self) -> bool:
         try:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:  # no supervisor reads it now
             return False
         return True
-
-    def _write(self, lines: list[bytes]) -> None:
-        if self._fd < 0:
-            self.lost += len(lines)
-            return
-        try:
-            os.write(self._fd, b"".join(lines))
-        except BlockingIOError:
-            self.lost += len(lines)
-        except OSError:  # the reader is gone
-            self.lost += len(lines)
-            os.close(self._fd)
-            self._fd = -1
 
 
 class EventReader:

@@ -28,6 +28,7 @@ from pe_nfq.marks import Marks
 from pe_nfq.message import Message
 from pe_nfq.model import Datagram, Decision, Endpoint, RealServer, Reason
 from pe_nfq.senders import Sender, Senders
+from pe_nfq.tally import Tally
 from pe_nfq.template_log import Chosen, TemplateLog
 from pe_nfq.templates import Ask, Move, Origin, Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.layout import MAX_PE_DATA, shown_beside
@@ -80,6 +81,7 @@ class Outbound:
         table: Table,
         emit: Emit,
         counts: Counter[str],
+        tally: Tally,
         log: TemplateLog,
         flows: "TwoGenerations[bytes, Flow | OutFlow]",
         answers: Answers,
@@ -88,6 +90,7 @@ class Outbound:
         self._cells = table.cells
         self._emit = emit
         self._counts = counts
+        self._tally = tally
         self._log = log
         self._flows = flows
         self._answers = answers
@@ -135,14 +138,14 @@ class Outbound:
         message = self._message(flow, packet, at, end, cut)
         pe_data = message.pe_data
         if isinstance(pe_data, Reason):
-            self._counts[pe_data.value] += 1
+            self._count(flow, pe_data)
             return Decision(0, "passed", pe_data)
         try:
             return (yield from self._by_key(flow, pe_data, message, now))
         except TableError as error:
             self._emit("table-error", {"error": str(error)})
             # Without a mark it goes on to the standby worker, whose handle may serve.
-            self._counts[Reason.TABLE_ERROR.value] += 1
+            self._count(flow, Reason.TABLE_ERROR)
             return Decision(0, "passed", Reason.TABLE_ERROR)
 
     def _message(self, flow: OutFlow, packet: bytes, at: int, end: int, cut: bool) -> Message:
@@ -233,8 +236,12 @@ class Outbound:
 
     def _passed(self, flow: OutFlow, reason: Reason) -> Decision:
         """It leaves in the service's name all the same, and says nothing of a template."""
-        self._counts[reason.value] += 1
+        self._count(flow, reason)
         return Decision(flow.sender.mark, "passed", reason)
+
+    def _count(self, flow: OutFlow, reason: Reason) -> None:
+        self._counts[reason.value] += 1
+        self._tally.count(reason.value, flow.sender.served.service.id)
 
 
 def _sent_by(sender: Sender, template: Template | None) -> RealServer | None:

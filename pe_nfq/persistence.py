@@ -16,6 +16,7 @@ from pe_nfq.flow import Flow
 from pe_nfq.lifetime import Life
 from pe_nfq.message import Message
 from pe_nfq.model import Decision, Reason
+from pe_nfq.tally import Tally
 from pe_nfq.template_log import Chosen, TemplateLog
 from pe_nfq.templates import Ask, Outcome, Rules, Scope, Settled, Table, Template
 from pe_nfq.templates.epoch import EPOCH
@@ -34,10 +35,13 @@ _LONG: Final = b"\xfe"
 class Persistence:
     """Decides by key. `answers` may be read directly; keys are `Scope.prefix` and pe_data."""
 
-    def __init__(self, table: Table, emit: Emit, counts: Counter[str], log: TemplateLog) -> None:
+    def __init__(
+        self, table: Table, emit: Emit, counts: Counter[str], tally: Tally, log: TemplateLog
+    ) -> None:
         self._table = table
         self._emit = emit
         self._counts = counts
+        self._tally = tally
         self._log = log
         self._cells = table.cells
         self.answers = Answers(MAX_DIALOGS, MAX_NOTICED)
@@ -62,7 +66,7 @@ class Persistence:
         try:
             match = self._table.match(asked.key, now)
         except TableError as error:
-            return self._unreadable(error)
+            return self._unreadable(asked, error)
         template = match.template
         if template is None or not flow.served.placement.holds(template):
             return (yield from self._write(asked, None, is_new=template is None))
@@ -102,7 +106,7 @@ class Persistence:
         try:
             template = self._table.match(asked.key, asked.now).template
         except TableError as unreadable:
-            return self._unreadable(unreadable)
+            return self._unreadable(asked, unreadable)
         served = asked.flow.served
         if template is not None and served.placement.holds(template):
             return _by(template)
@@ -156,21 +160,25 @@ class Persistence:
 
     def _no_dest(self, asked: "_Asked") -> Decision:
         """Left to the net, as a rule."""
-        self._counts[Reason.NO_DEST.value] += 1
+        self._count_passed(asked, Reason.NO_DEST)
         if not asked.flow.served.service.drops_in_panic:
             return Decision(0, "passed", Reason.NO_DEST)
         self._counts["dropped"] += 1
         return Decision(0, "dropped", Reason.NO_DEST, drop=True)
 
-    def _unreadable(self, error: TableError) -> Decision:
+    def _unreadable(self, asked: "_Asked", error: TableError) -> Decision:
         """The dialog may well have a template: by the hash it could move.
 
         Unmarked, the datagram goes on to the standby worker, whose handle of the
         table may serve, and else by its fallback mark.
         """
         self._emit("table-error", {"error": str(error)})
-        self._counts[Reason.TABLE_ERROR.value] += 1
+        self._count_passed(asked, Reason.TABLE_ERROR)
         return Decision(0, "passed", Reason.TABLE_ERROR)
+
+    def _count_passed(self, asked: "_Asked", reason: Reason) -> None:
+        self._counts[reason.value] += 1
+        self._tally.count(reason.value, asked.flow.served.service.id)
 
     def _unrecorded(self, asked: "_Asked", reason: Reason) -> Decision:
         """Place a dialog without a record: every worker computes the same server."""

@@ -11,6 +11,7 @@ from pe_nfq.lifetime import Kind
 from pe_nfq.message import Message
 from pe_nfq.model import Endpoint
 from pe_nfq.record import Late, Shared
+from pe_nfq.tally import CREATED, MOVED_IN, MOVED_OUT, Tally
 from pe_nfq.templates import Outcome, Settled, Template
 
 Facts = Mapping[str, str | int]
@@ -47,10 +48,11 @@ _OF_MOVED: Final = _names(Outcome.MOVED)
 class TemplateLog:
     """Counts outcomes and emits events. The engine is asked for facts `within` a budget."""
 
-    def __init__(self, emit: Emit, within: Within, counts: Counter[str]) -> None:
+    def __init__(self, emit: Emit, within: Within, counts: Counter[str], tally: Tally) -> None:
         self._emit = emit
         self._within = within
         self._counts = counts
+        self._tally = tally
 
     def changed(
         self,
@@ -65,7 +67,13 @@ class TemplateLog:
         """A template was created or moved at `now` (ms)."""
         template = settled.template
         assert template is not None
-        kinds = _OF_MOVED if settled.outcome is _MOVED else _OF_CREATED
+        if settled.outcome is _MOVED:
+            kinds = _OF_MOVED
+            self._tally.count(MOVED_OUT, settled.old_dest)
+            self._tally.count(MOVED_IN, template.dest_id)
+        else:
+            kinds = _OF_CREATED
+            self._tally.count(CREATED, template.dest_id)
         event, outcome, outcome_and_kind = kinds[template.kind]
         self._counts[outcome] += 1
         self._counts[outcome_and_kind] += 1

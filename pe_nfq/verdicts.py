@@ -12,6 +12,9 @@ waits in its queue.
 
 import socket
 import struct
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from pe_nfq.model import Decision
@@ -19,6 +22,8 @@ from pe_nfq.model import Decision
 #: So many wait at most: the send is a tenth of a datagram by then, and the first has waited for
 #: 0.1 ms.
 MAX_WAITING: Final = 16
+
+Send = Callable[[bytes], int]
 
 _NFNL_SUBSYS_QUEUE: Final = 3
 _NFQNL_MSG_VERDICT: Final = 1
@@ -40,16 +45,20 @@ class Verdicts:
     """Those of one queue, over its socket."""
 
     def __init__(self, sock: socket.socket, queue: int) -> None:
-        self._send = sock.send
+        self._plain_send: Send = sock.send
+        self._send: Send = self._plain_send
         self._waiting: list[bytes] = []
+        #: The marks that were given, a datagram each; whoever counts them empties it.
+        self.marks: list[int] = []
         self._marked = _head(_MARKED.size, queue, _NF_ACCEPT)
         self._accepted = _head(_PLAIN.size, queue, _NF_ACCEPT)
         self._dropped = _head(_PLAIN.size, queue, _NF_DROP)
 
     def give(self, packet_id: int, decision: Decision) -> None:
         """The verdict of a packet, to be sent soon."""
-        if decision.mark:
-            message = _MARKED.pack(self._marked, packet_id, _MARK_HEAD, decision.mark)
+        if mark := decision.mark:
+            message = _MARKED.pack(self._marked, packet_id, _MARK_HEAD, mark)
+            self.marks.append(mark)
         else:
             message = _PLAIN.pack(self._dropped if decision.drop else self._accepted, packet_id)
         self._waiting.append(message)
@@ -65,6 +74,17 @@ class Verdicts:
                 return False
             del self._waiting[:MAX_WAITING]
         return True
+
+    def watch(self, took: Callable[[int], None] | None) -> None:
+        """Call `took` with how long (ns) each message takes to send; None: no more."""
+        self._send = self._plain_send if took is None else partial(_timed, self._plain_send, took)
+
+
+def _timed(send: Send, took: Callable[[int], None], data: bytes) -> int:
+    began = time.monotonic_ns()
+    sent = send(data)
+    took(time.monotonic_ns() - began)
+    return sent
 
 
 def _head(size: int, queue: int, verdict: int) -> bytes:

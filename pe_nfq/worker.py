@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from pe_nfq.garbage import Garbage
 from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats, State, claim, worker_options
 from pe_nfq.model import Decision
 from pe_nfq.nfqueue import Queue, queue_lengths
+from pe_nfq.stages import KNOWN, SETTLE, VERDICT, Stages
+from pe_nfq.tally import TELL_EVERY
 from pe_nfq.templates import Table, boottime_ms
 from pe_nfq.verdicts import Verdicts
 
@@ -68,7 +71,8 @@ class Worker:
         self._director = Director(self._table, self._events.emit, facts.within)
         self._director.follow()
         self._now = self._counted = boottime_ms()
-        self._begin: Begin = self._tell_matches if verbose else self._director.begin
+        self._plain_begin: Begin = self._tell_matches if verbose else self._director.begin
+        self._begin: Begin = self._plain_begin
         self._kept: list[tuple[int, Deciding]] = []
         self._ask_until = self._uncounted = 0
         self._stopping = False
@@ -77,6 +81,10 @@ class Worker:
         self._queue = Queue(queue, self._take)
         self._verdicts = Verdicts(self._queue.socket.socket, queue)
         self._give = self._verdicts.give
+        self._tally = self._director.tally
+        self._told = self._now
+        self._stages = Stages(self._tally)
+        self._is_timed = False
         self._slot[Cell.STATE] = State.SERVING
 
     def _take_slot(self, queue: int) -> None:
@@ -103,11 +111,15 @@ class Worker:
         kept, self._kept = self._kept, []
         while kept:
             sent = self._verdicts.flush()  # what is decided need not wait for the table
-            self._ask_until = time.monotonic_ns() + ASK_TIME
+            began = time.monotonic_ns()
+            self._ask_until = began + ASK_TIME
             try:
                 decisions = self._director.finish([asking for _, asking in kept], self._in_time)
             except Exception as error:
                 decisions = [self._fault(error)] * len(kept)
+            if self._is_timed:
+                took = time.monotonic_ns() - began
+                self._stages.took(SETTLE, took // len(decisions), len(decisions))
             for (packet_id, _), decision in zip(kept, decisions, strict=False):
                 self._give(packet_id, decision)
             del kept[: len(decisions)]
@@ -162,6 +174,9 @@ class Worker:
         slot[Cell.BEAT] = now
         if now != self._counted:  # once a millisecond: rounds can be as short as a datagram
             self._publish_counts()
+            self._time_some(now)
+            if now - self._told >= TELL_EVERY:
+                self._tell(now)
         self._events.flush()
 
     def _follow(self) -> None:
@@ -177,6 +192,29 @@ class Worker:
         counts["events-lost"] = self._events.lost
         for number, name in enumerate(COUNTERS, Cell.FIRST_COUNTER):
             self._slot[number] = counts[name]
+        marks = self._verdicts.marks
+        self._tally.count_marks(marks)
+        marks.clear()
+
+    def _time_some(self, now: int) -> None:
+        """Time the stages from now (ms) until asked again, if that is due."""
+        is_due = not self._is_timed and self._stages.is_due(now)
+        if is_due == self._is_timed:
+            return
+        self._is_timed = is_due
+        self._begin = self._timed_begin if is_due else self._plain_begin
+        self._verdicts.watch(partial(self._stages.took, VERDICT) if is_due else None)
+
+    def _timed_begin(self, packet: bytes, now: int, queued: Queued) -> Decision | Deciding:
+        began = time.monotonic_ns()
+        answer = self._plain_begin(packet, now, queued)
+        if isinstance(answer, Decision):
+            self._stages.took(KNOWN, time.monotonic_ns() - began)
+        return answer
+
+    def _tell(self, now: int) -> None:
+        self._told = now
+        self._tally.tell(self._events.source, self._events.write)
 
     def _leave(self) -> None:
         self._slot[Cell.STATE] = State.DRAINING
@@ -186,6 +224,7 @@ class Worker:
             self._round()
         self._round()
         self._publish_counts()
+        self._tell(self._now)
         self._queue.close()
         self._slot[Cell.STATE] = State.NONE
 

@@ -11,7 +11,7 @@ import signal
 import socket
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pe_nfq import __version__, supervisor_lock
 from pe_nfq.config import Config, Steering, load, warnings
@@ -27,10 +27,13 @@ from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
 from pe_nfq.supervisor.kept_file import ForeignError
 from pe_nfq.supervisor.notify import Notify
+from pe_nfq.supervisor.recent import Recent
 from pe_nfq.supervisor.rules import Rules
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.standings import NAME as STANDINGS
 from pe_nfq.supervisor.standings import Standings
+from pe_nfq.supervisor.status import Sources, Status
+from pe_nfq.supervisor.tallies import Tallies
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upkeep import Upkeep
 from pe_nfq.supervisor.verbs import handlers
@@ -48,8 +51,10 @@ class Supervisor:
         """`path` is read again at SIGHUP. `tell(event, **facts)` must not block."""
         self._path = path
         self._config = config
-        self._tell = tell
-        self._chronicle = Chronicle(tell)
+        self._recent = Recent(tell)
+        self._tell = self._recent.tell
+        self._chronicle = Chronicle(self._tell)
+        self._tallies = Tallies(config.mark_base)
         self._notify = Notify.from_environment()
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
@@ -90,7 +95,7 @@ class Supervisor:
         for warning in warnings(config):
             self._tell("warning", warning=warning)
         self._events = EventReader(config.state_dir)
-        loop.add_reader(self._events.fd, self._events.read, self._chronicle.record)
+        loop.add_reader(self._events.fd, self._events.read, self._record)
         self._crew = Crew(
             config.state_dir,
             {STANDBY: config.standby_queue, **dict(enumerate(config.queues, 1))},
@@ -102,7 +107,7 @@ class Supervisor:
         await self._crew.adopt()
         # Before the table, and not stopped by it: a worker that hangs may hold its lock.
         self._spawn(self._watch())
-        thread = Thread("table")
+        self._table_thread = thread = Thread("table")
         self._table = table = await thread.run(self._open_table)
         if not table.snapshot_number:
             await self._crew.replace()  # who serves already serves by a table that is gone
@@ -120,7 +125,9 @@ class Supervisor:
         self._spawn(self._changes.follow_links())
         self._spawn(self._rules.keep())
         adm = Adm(self._changes, self._services, table, thread, self._tell)
-        self._control = ControlServer(config.state_dir, handlers(self._tell, adm.verbs()))
+        status = self._status()
+        families = adm.verbs(), status.verbs()
+        self._control = ControlServer(config.state_dir, handlers(self._tell, *families))
         await self._control.start()
         self._ready.set()
         self._notify.ready(self._in_short())
@@ -150,7 +157,7 @@ class Supervisor:
         self._notify.stopping()
         self._control.stop()
         await self._crew.stop()
-        self._events.read(self._chronicle.record)
+        self._events.read(self._record)
         asyncio.get_running_loop().remove_reader(self._events.fd)
 
     async def _reload(self) -> None:
@@ -173,7 +180,26 @@ class Supervisor:
         serving, services = self._crew.serving(), len(self._changes.desired.services)
         return f"{serving} of {self._config.workers} workers serve; services: {services}"
 
+    def _record(self, record: dict[str, Any]) -> None:
+        if not self._tallies.takes(record):
+            self._chronicle.record(record)
+
+    def _status(self) -> Status:
+        assert self._table is not None
+        return Status(
+            Sources(
+                path=self._path,
+                changes=self._changes,
+                services=self._services,
+                table=self._table,
+                thread=self._table_thread,
+                tallies=self._tallies,
+                recent=self._recent,
+            )
+        )
+
     def _learn(self, snapshot: Snapshot) -> None:
+        self._tallies.learn(snapshot)
         self._chronicle.learn(snapshot)
         self._rules.learn(snapshot)
 

@@ -14,7 +14,7 @@ _KINDS: Final = len(Kind)
 _COUNTS: Final = struct.Struct(f"<{_KINDS}Q")
 _DEST: Final = struct.Struct(">I")
 #: Dest ids begin at 1; 0 keeps the totals.
-_TOTAL: Final = 0
+TOTAL: Final = 0
 
 
 class Counts:
@@ -42,11 +42,11 @@ class Counts:
     @property
     def total(self) -> int:
         """All templates in the table."""
-        return self(_TOTAL)
+        return self(TOTAL)
 
     def add(self, dest_id: int, kind: Kind, change: int) -> None:
         """Change a dest's count of a kind, and the totals with it."""
-        for counted in (dest_id, _TOTAL):
+        for counted in (dest_id, TOTAL):
             self.by_kind(counted)
             self._known[counted][kind] += change
             self._changed.add(counted)
@@ -56,3 +56,9 @@ class Counts:
         for counted in self._changed:
             self._txn.put(_DEST.pack(counted), _COUNTS.pack(*self._known[counted]), db=self._db)
         self._changed.clear()
+
+
+def decode_counts(item: tuple[bytes, bytes]) -> tuple[int, tuple[int, ...]]:
+    """A dest's id and its counts, of an item of the database."""
+    key, value = item
+    return _DEST.unpack(key)[0], _COUNTS.unpack(value)

@@ -19,8 +19,8 @@ class Room:
     """One process's view; it looks at the map now and then, at the count every time."""
 
     def __init__(self, environment: Environment) -> None:
+        self._environment = environment
         self._env = environment.env
-        self._databases = tuple(environment.db.values())
         self._claims_to_check = 0
         self._map_is_full = False
 
@@ -40,6 +40,11 @@ class Room:
         page = self._env.stat()["psize"]
         if (info["last_pgno"] + 1) * page < MAP_SHARE * info["map_size"]:
             return 0.0
-        stats = [txn.stat(db) for db in self._databases]
-        pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
-        return float(pages * page / info["map_size"])
+        return float(used_bytes(self._environment, txn) / info["map_size"])
+
+
+def used_bytes(environment: Environment, txn: Any) -> int:
+    """The bytes of live pages in the transaction `txn`."""
+    stats = [txn.stat(db) for db in environment.db.values()]
+    pages = sum(s["branch_pages"] + s["leaf_pages"] + s["overflow_pages"] for s in stats)
+    return int(pages * environment.env.stat()["psize"])
