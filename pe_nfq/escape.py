@@ -6,6 +6,7 @@ marks and line ends all stay behind. What is shown is ASCII, and what is not
 cut can be turned back into the bytes.
 """
 
+import re
 from typing import Final
 
 #: Longer than any Call-ID that a user agent makes by itself; a log line stays readable.
@@ -54,3 +55,22 @@ def show_text(text: str, limit: int | None = DEFAULT_LIMIT) -> str:
     if limit is not None:
         text = text[: limit + 1]
     return show_bytes(text.encode("utf-8", "surrogatepass"), limit)
+
+
+#: A backslash and what may follow it in what `show_bytes` makes.
+_ESCAPE: Final = re.compile(rb"\\(\\|x[0-9A-Fa-f]{2}|)")
+
+
+def read_bytes(text: str) -> bytes:
+    r"""The bytes that `show_bytes` has shown uncut. What is not ASCII is UTF-8.
+
+    Raises ValueError for a backslash that is neither ``\\`` nor ``\xNN``.
+    """
+
+    def byte(found: "re.Match[bytes]") -> bytes:
+        escaped = found[1]
+        if not escaped:
+            raise ValueError(r"a backslash is written \\, and any other byte \xNN")
+        return b"\\" if escaped == b"\\" else bytes((int(escaped[1:], 16),))
+
+    return _ESCAPE.sub(byte, text.encode("utf-8", "surrogateescape"))

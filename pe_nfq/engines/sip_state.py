@@ -148,6 +148,11 @@ def unpack(life: Life | None) -> State:
     return state
 
 
+def has_ended(life: Life) -> bool:
+    """Whether it is a call of which all that is known is over: it waits for retransmissions."""
+    return life.kind is _CALL and bool(life.state) and unpack(life).phase is _ENDED
+
+
 def _unpack(packed: bytes) -> State | None:
     format_ = _BY_SIZE.get(len(packed))
     if format_ is None:

@@ -38,10 +38,14 @@ class Health(NamedTuple):
 
 
 class Drain(NamedTuple):
-    """Since when, and until when (ms of boottime); `deadline` 0: until it is empty."""
+    """Since when, and until when (ms of boottime); `deadline` 0: until it is empty.
+
+    `emptied`: when it was found to be; 0: not yet.
+    """
 
     since: int
     deadline: int = 0
+    emptied: int = 0
 
 
 class Standings:

@@ -5,10 +5,13 @@ loop, and with it the watchdog, must not wait for either.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
+
+#: A pause between two slices (s): workers get the table's write lock in between.
+_PAUSE: Final = 0.002
 
 T = TypeVar("T")
 
@@ -23,6 +26,14 @@ class Thread:
         """The result of ``function(*args)``; what it raises is raised here."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, partial(function, *args))
+
+    async def total(self, slices: Iterator[int]) -> int:
+        """The sum of all that `slices` gives, each step run so; others come in between."""
+        total = 0
+        while (step := await self.run(next, slices, None)) is not None:
+            total += step
+            await asyncio.sleep(_PAUSE)
+        return total
 
     def close(self) -> None:
         """Start nothing more; what runs is not waited for."""

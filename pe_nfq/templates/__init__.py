@@ -11,7 +11,7 @@ from pe_nfq.templates.epoch import Epoch
 from pe_nfq.templates.layout import Move, Origin, Scope, Template, split_key
 from pe_nfq.templates.publish import Ids, publish
 from pe_nfq.templates.settle import Ask, Outcome, Rules, Settled
-from pe_nfq.templates.table import Match, Table, boottime_ms
+from pe_nfq.templates.table import Match, Table, boottime_ms, unix_time
 
 __all__ = [
     "Ask",
@@ -29,4 +29,5 @@ __all__ = [
     "boottime_ms",
     "publish",
     "split_key",
+    "unix_time",
 ]

@@ -51,6 +51,7 @@ class Origin(enum.IntEnum):
     RELATED = 1  # it shares the dest of another dialog, which the engine named
     SERVER = 2  # a real server sent the first datagram
     HASH = 3  # placed by the hash: others were without a record shortly before
+    ANSWER = 4  # a real server sent an answer where there was no template
 
     @property
     def label(self) -> str:
@@ -215,6 +216,21 @@ def shown_beside(pe_data: bytes) -> bytes:
 def service_key(service_id: int) -> bytes:
     """What the keys of a service's templates begin with, and its own in other databases."""
     return _SERVICE.pack(service_id)
+
+
+def head_of(key: bytes) -> bytes:
+    """The `Scope.head` that a key begins with."""
+    return key[: key.index(b"\x00", 5) + 1]
+
+
+def by_length(head: bytes, length: int) -> bytes:
+    """What the keys of a head begin with whose pe_data is so long (at most `MAX_PE_DATA`)."""
+    return head + _SIZE.pack(length)
+
+
+def by_digest(head: bytes) -> bytes:
+    """What those begin with that hold a longer one, by its digest."""
+    return head + _DIGEST
 
 
 def split_key(key: bytes) -> Key:

@@ -39,6 +39,11 @@ def boottime_ms() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
+def unix_time(ms: int) -> float:
+    """Seconds since 1970 of a time of the table's clock, as the machine's clock stands now."""
+    return round(time.time() - (boottime_ms() - ms) / 1000, 3)
+
+
 class Table:
     """One process's handle of the table. Not to be inherited over a fork."""
 

@@ -6,6 +6,7 @@ used again (a held one grew the file by 774 MB when tried).
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from pe_nfq.lifetime import Kind
@@ -73,53 +74,82 @@ def purge(table: Table, dest_id: int) -> int:
 
     Raises TableError.
     """
-    purged = 0
-    after: bytes | None = None
-    while page := templates(table, after, READ_SLICE):
-        after = page[-1][0]
+    return sum(purging(table, dest_id))
+
+
+def purging(table: Table, dest_id: int, beginning: bytes = b"") -> Iterator[int]:
+    """The same a slice at a time: how many each deleted. `beginning`: only of such keys."""
+    for page in pages(table, beginning):
         keys = [key for key, template in page if template.dest_id == dest_id]
-        for start in range(0, len(keys), SWEEP_SLICE):
-            purged += _delete(table, keys[start : start + SWEEP_SLICE], dest_id)
-    return purged
+        yield from killing(table, keys, dest_id)
+        yield 0  # reading takes its time, too
 
 
-def _delete(table: Table, keys: list[bytes], dest_id: int) -> int:
-    """Delete those of `keys` that still belong to the dest, in one transaction."""
+def killing(table: Table, keys: Sequence[bytes], dest_id: int = 0) -> Iterator[int]:
+    """Delete the templates of `keys`, a slice at a time: how many each deleted.
+
+    `dest_id`: only those that are still its, 0: whoever's. Raises TableError.
+    """
+    for start in range(0, len(keys), SWEEP_SLICE):
+        yield _delete(table, keys[start : start + SWEEP_SLICE], dest_id)
+
+
+def _delete(table: Table, keys: Sequence[bytes], dest_id: int) -> int:
+    """Delete those of `keys` that are there, and still the dest's, in one transaction."""
     db = table.environment.db
-    deleted: Counter[Kind] = Counter()
+    deleted: Counter[tuple[int, Kind]] = Counter()
     with table.write() as txn:
         for key in keys:
             record = txn.get(key, db=db["templates"])
-            if record is None or (template := Template.decode(record)).dest_id != dest_id:
+            if record is None:
+                continue
+            template = Template.decode(record)
+            if dest_id not in (0, template.dest_id):
                 continue
             txn.delete(key, db=db["templates"])
             txn.delete(slot_key(template.slot, key), db=db["expiry"])
-            deleted[template.kind] += 1
+            deleted[template.dest_id, template.kind] += 1
         counts = Counts(txn, db["counts"])
-        for kind, number in deleted.items():
-            counts.add(dest_id, kind, -number)
+        for (dest, kind), number in deleted.items():
+            counts.add(dest, kind, -number)
         counts.flush()
         if deleted:
             table.announce(txn)
     return deleted.total()
 
 
+def pages(table: Table, beginning: bytes = b"") -> Iterator[list[tuple[bytes, Template]]]:
+    """`templates`, page after page: all whose keys begin so."""
+    after: bytes | None = None
+    while page := templates(table, after, beginning=beginning):
+        yield page
+        after = page[-1][0]
+
+
 def templates(
-    table: Table, after: bytes | None = None, limit: int = READ_SLICE
+    table: Table,
+    after: bytes | None = None,
+    limit: int = READ_SLICE,
+    beginning: bytes = b"",
 ) -> list[tuple[bytes, Template]]:
     """The next `limit` (key, template) behind the key `after`, in key order; [] at the end.
 
-    Expired ones that the sweep has not met yet are included. Each call is a
-    read transaction of its own. Raises TableError.
+    `beginning`: only those whose keys begin so. Expired ones that the sweep
+    has not met yet are included. Each call is a read transaction of its own.
+    Raises TableError.
     """
     with table.read() as txn:
         cursor = txn.cursor(db=table.environment.db["templates"])
-        found = cursor.first() if after is None else cursor.set_range(after)
+        start = beginning if after is None else after
+        found = cursor.set_range(start) if start else cursor.first()
         if found and after is not None and bytes(cursor.key()) == after:
             found = cursor.next()
         page: list[tuple[bytes, Template]] = []
         while found and len(page) < limit:
-            page.append((bytes(cursor.key()), Template.decode(bytes(cursor.value()))))
+            key = bytes(cursor.key())
+            if not key.startswith(beginning):
+                break
+            page.append((key, Template.decode(bytes(cursor.value()))))
             found = cursor.next()
         return page
 

@@ -7,7 +7,7 @@ import pytest
 from pe_nfq.config import to_snapshot
 from pe_nfq.model import OnDown, Panic, Snapshot, Standing, VirtualService
 from pe_nfq.supervisor.kept_file import ForeignError
-from pe_nfq.supervisor.standings import NAME, ServerName, Standings
+from pe_nfq.supervisor.standings import NAME, Drain, ServerName, Standings
 from tests.unit.supervisor.specs import A, config, table
 
 FIRST, SECOND = "192.0.2.11", "192.0.2.12"
@@ -78,7 +78,7 @@ def test_a_drain_survives_a_restart(tmp_path: Path) -> None:
     director.standings = Standings(tmp_path)
     director.standings.recall()
     assert director.stands() == {FIRST: (Standing.DRAINING, 0, 1), SECOND: (Standing.DOWN, 0, 1)}
-    assert director.standings.drains[director.name(FIRST)] == (5, 9)
+    assert director.standings.drains[director.name(FIRST)] == Drain(5, 9)
     assert director.standings.undrain(director.name(FIRST))
     assert director.stands()[FIRST] == (Standing.UP, 1, 1)
 

@@ -1,0 +1,40 @@
+"""A Call-ID on the command line: as listings show it, in hex, whole or its beginning. Pure."""
+
+import argparse
+from typing import Final, NamedTuple
+
+from pe_nfq.escape import CUT, read_bytes, show_bytes
+
+_HEX: Final = "hex:"
+_ANY: Final = "*"
+#: For the help of those that take one.
+HELP: Final = (
+    r"as listings show it, where a backslash is \\ and any other byte \xNN, or in hex as hex:NN..; "
+    r"with a * at its end all that begin so (a * of its own is \x2a there)"
+)
+
+
+class Wanted(NamedTuple):
+    """pe_data that is looked for: exactly, or what begins so."""
+
+    pe_data: bytes
+    is_prefix: bool
+
+    def __str__(self) -> str:
+        return show_bytes(self.pe_data) + (_ANY if self.is_prefix else "")
+
+
+def wanted(text: str) -> Wanted:
+    """What an argument stands for; argparse tells the user what is wrong with it."""
+    rest = text.removesuffix(CUT) if text.endswith(CUT) else text.removesuffix(_ANY)
+    is_prefix = rest != text
+    try:
+        if rest.startswith(_HEX):
+            pe_data = bytes.fromhex(rest.removeprefix(_HEX))
+        else:
+            pe_data = read_bytes(rest)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not pe_data and not is_prefix:
+        raise argparse.ArgumentTypeError("an empty Call-ID; * stands for any")
+    return Wanted(pe_data, is_prefix)

@@ -1,0 +1,195 @@
+"""Draining real servers: what operators say of it, when one is empty, what its deadline ends.
+
+That a drained server takes no new dialogs is its standing (`Standings`), which
+is published; here its live templates are counted, once a second and only while
+something drains. Times in the log and on the control socket are seconds.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pe_nfq.control.protocol import Answer, refusal
+from pe_nfq.errors import ControlError, PeNfqError, TableError
+from pe_nfq.model import RealServer
+from pe_nfq.supervisor.changes import Changes
+from pe_nfq.supervisor.crew import Tell
+from pe_nfq.supervisor.selection import select
+from pe_nfq.supervisor.services import Services
+from pe_nfq.supervisor.standings import Drain, ServerName
+from pe_nfq.supervisor.threads import Thread
+from pe_nfq.supervisor.verbs import Verb
+from pe_nfq.templates import Table, boottime_ms, unix_time, upkeep
+
+#: How often what is left is counted (s).
+_LOOK_EVERY: Final = 1.0
+
+
+class Drains:
+    """Its verbs, and its watch. `table` is used in `thread` alone."""
+
+    def __init__(
+        self, changes: Changes, services: Services, table: Table, thread: Thread, tell: Tell
+    ) -> None:
+        self._changes = changes
+        self._services = services
+        self._standings = services.standings
+        self._table = table
+        self._thread = thread
+        self._tell = tell
+        self._left: dict[ServerName, int] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    def verbs(self) -> dict[str, Verb]:
+        """By name."""
+        return {"drain": self.drain, "undrain": self.undrain}
+
+    async def drain(self, facts: Mapping[str, Any]) -> Answer:
+        """``server``, ``service`` ("": all of its), ``deadline_s`` from now.
+
+        `deadline_s` 0: none; without it one that was given before stays.
+        """
+        match facts:
+            case {"server": str(server), "service": str(service), **rest}:
+                deadline_s = rest.get("deadline_s")
+            case _:
+                return refusal("drain takes server and service, strings")
+        if not (deadline_s is None or (isinstance(deadline_s, int) and deadline_s >= 0)):
+            return refusal("drain takes deadline_s, a whole number of seconds")
+        now = boottime_ms()
+        async with self._one_at_a_time:
+            names = select(list(self._dests()), server, service)
+            before = dict(self._standings.drains)
+            for name in names:
+                old = before.get(name, Drain(now))
+                until = now + deadline_s * 1000 if deadline_s else 0
+                deadline = old.deadline if deadline_s is None else until
+                self._standings.drain(name, now, deadline)
+            await self._publish(before)
+            for name in names:
+                left = self._left[name] = await self._count(name)
+                facts_of = {"service": name.service, "dest": name.dest, "left": left}
+                self._tell("drain", deadline_s=deadline_s or None, **facts_of)
+            await self._look(boottime_ms())
+        return _answer([self._shown(name) for name in names], self._closed(names))
+
+    async def undrain(self, facts: Mapping[str, Any]) -> Answer:
+        """``server`` and ``service``, as `drain`."""
+        match facts:
+            case {"server": str(server), "service": str(service)}:
+                pass
+            case _:
+                return refusal("undrain takes server and service, strings")
+        async with self._one_at_a_time:
+            before = dict(self._standings.drains)
+            if not before:
+                raise ControlError("no server is drained")
+            names = select(list(before), server, service)
+            shown = [self._shown(name) for name in names]
+            for name in names:
+                self._standings.undrain(name)
+            await self._publish(before)
+            for name in names:
+                left = self._left.pop(name, 0)
+                self._tell("undrain", service=name.service, dest=name.dest, left=left)
+        return _answer(shown, [])
+
+    def facts(self, service: str, dest: str) -> dict[str, Any] | None:
+        """For the status: ``since`` and ``deadline`` (s of 1970, or None), ``left``; else None."""
+        name = ServerName(service, dest)
+        drain = self._standings.drains.get(name)
+        if drain is None:
+            return None
+        return {
+            "since": unix_time(drain.since),
+            "deadline": unix_time(drain.deadline) if drain.deadline else None,
+            "left": self._left.get(name, 0),
+        }
+
+    async def watch(self) -> None:
+        """Look at what is left, for ever."""
+        while True:
+            if self._standings.drains:
+                await self.look(boottime_ms())
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def look(self, now: int) -> None:
+        """Tell who is empty; end what is left at a deadline that has come by `now` (ms)."""
+        async with self._one_at_a_time:
+            await self._look(now)
+
+    async def _look(self, now: int) -> None:
+        for name, drain in list(self._standings.drains.items()):
+            try:
+                left = await self._count(name)
+                if left and drain.emptied < drain.deadline <= now:
+                    left -= await self._end(name)
+            except TableError as error:
+                self._tell("table-error", error=str(error))
+                return
+            self._left[name] = left
+            if not left and (not drain.emptied or drain.emptied < drain.deadline <= now):
+                await self._note_empty(name, drain, now)
+
+    async def _note_empty(self, name: ServerName, drain: Drain, now: int) -> None:
+        """Tell it once; what its server starts afterwards is left alone, also by the deadline."""
+        self._standings.drains[name] = drain._replace(emptied=now)
+        await self._changes.keep_standings()
+        if not drain.emptied:
+            took_s = (now - drain.since) // 1000
+            facts = {"service": name.service, "dest": name.dest}
+            self._tell("drained", left=0, took_s=took_s, **facts)
+
+    async def _end(self, name: ServerName) -> int:
+        """Let go what is left: each dialog is placed anew with its next datagram; how many."""
+        dest = self._dests().get(name)
+        if dest is None:
+            return 0
+        moved = await self._thread.total(upkeep.purging(self._table, dest.id))
+        if moved:
+            self._tell("drain-deadline", service=name.service, dest=name.dest, moved=moved)
+        return moved
+
+    async def _count(self, name: ServerName) -> int:
+        """Live templates; none of what is not configured, which moves by itself."""
+        dest = self._dests().get(name)
+        if dest is None:
+            return 0
+        return await self._thread.run(upkeep.live_templates, self._table, dest.id)
+
+    async def _publish(self, before: dict[ServerName, Drain]) -> None:
+        """As the standings say now, or as `before`. Raises PeNfqError."""
+        try:
+            await self._changes.refresh()
+        except PeNfqError:
+            self._standings.drains = before
+            await self._changes.keep_standings()
+            raise
+
+    def _dests(self) -> dict[ServerName, RealServer]:
+        snapshot = self._services.snapshot
+        return {
+            ServerName(str(service), str(dest.endpoint)): dest
+            for service in (snapshot.services if snapshot else ())
+            for dest in service.dests
+        }
+
+    def _closed(self, names: list[ServerName]) -> list[str]:
+        """A warning for each of their services in which nobody takes new dialogs any more."""
+        snapshot = self._services.snapshot
+        drained = {name.service for name in names}
+        return [
+            f"{service} has no server left that takes new dialogs; undrain or add one"
+            for service in (snapshot.services if snapshot else ())
+            if str(service) in drained and not any(dest.weight for dest in service.dests)
+        ]
+
+    def _shown(self, name: ServerName) -> dict[str, Any]:
+        facts = self.facts(name.service, name.dest) or {}
+        return {"service": name.service, "dest": name.dest, **facts}
+
+
+def _answer(drains: list[dict[str, Any]], warnings: list[str]) -> Answer:
+    err = "".join(f"warning: {warning}\n" for warning in warnings)
+    return Answer(0, json.dumps({"drains": drains}), err)
