@@ -134,8 +134,9 @@ class Changes:
 
     async def _put(self, desired: Desired, config: Config) -> None:
         wanted = replace(config, services=desired.services)
-        self._learn(await self._services.apply(wanted, self._followed))
+        snapshot = await self._services.apply(wanted, self._followed)
         self._config, self.desired = config, desired
+        self._learn(snapshot)
         self._warn(desired.warnings)
         try:
             await self._thread.run(memory.remember, config.state_dir, desired)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_an_edit_keeps_what_ipvsadm_has_no_word_for(director: Director) -> None:
     """What happens to datagrams without a key, and health, are the configuration file's."""
     director.make(ADD)
     (service,) = director.view.services
-    ours = {
+    ours: dict[str, Any] = {
         "on_decline": OnDecline.DROP,
         "expire_quiescent": True,
         "on_down": OnDown.KEEP,
