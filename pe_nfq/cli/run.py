@@ -3,19 +3,20 @@
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from pe_nfq import config as configuration
+from pe_nfq.capabilities import Capability, has
 from pe_nfq.errors import PeNfqError
 from pe_nfq.log import LogFile, LogWriter, Render, console_renderer, journal_line, json_line
 
 _STDOUT: Final = 1
-#: capabilities(7): the number of the right to queues, rules and routes.
-_CAP_NET_ADMIN: Final = 12
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,11 +25,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "run",
         help="run the daemon in the foreground",
         description="Steer SIP datagrams until SIGTERM; SIGHUP reads FILE again, SIGUSR1 opens the "
-        "log file again.",
+        "log file again, SIGUSR2 makes way for a new version (pe-nfq upgrade).",
         epilog="example: pe-nfq run -c /etc/pe-nfq.toml | jq -c 'select(.event != \"match\")'",
     )
     parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE")
     parser.add_argument("--check", action="store_true", help="say whether FILE is right, and exit")
+    # Asked by a daemon of the program that is to take its place.
+    parser.add_argument("--rehearse", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--log-format",
         choices=("json", "console", "journal"),
@@ -54,11 +57,27 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _require_net_admin()
     # The control plane's libraries, which a check does not need.
+    from pe_nfq.supervisor import again
     from pe_nfq.supervisor.daemon import Supervisor
+    from pe_nfq.supervisor.host import Host
 
+    if args.rehearse:
+        print(json.dumps(again.OURS._asdict()))
+        return 0
     with _log(args.log_file, args.log_format, config) as log:
-        asyncio.run(Supervisor(args.config, config, log.emit).run())
+        host = Host(log.limit, partial(_execute, log))
+        asyncio.run(Supervisor(args.config, config, log.emit, host).run())
     return 0
+
+
+def _execute(log: LogWriter, command: list[str]) -> NoReturn:
+    """Go on as another program. Raises PeNfqError."""
+    log.close()
+    try:
+        os.execv(command[0], command)  # noqa: S606 - the words that this program was started with
+    except OSError as error:
+        why = f"cannot execute {command[0]}: {error.strerror}"
+        raise PeNfqError(f"{why}: workers go on; start pe-nfq run again") from None
 
 
 @contextlib.contextmanager
@@ -87,11 +106,6 @@ def _render(form: str, file: LogFile | None) -> Render:
 
 
 def _require_net_admin() -> None:
-    """Refuse before anything is made what every worker would fail at. Raises PeNfqError.
-
-    CapEff of proc_pid_status(5): the effective capabilities, in hex.
-    """
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    effective = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
-    if not effective >> _CAP_NET_ADMIN & 1:
-        raise PeNfqError("CAP_NET_ADMIN is missing; run pe-nfq as root")
+    """Refuse before anything is made what every worker would fail at. Raises PeNfqError."""
+    if not has(Capability.NET_ADMIN):
+        raise PeNfqError("CAP_NET_ADMIN is missing; run pe-nfq as root, or by its systemd unit")

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from pe_nfq.capabilities import Capability, has
 from pe_nfq.errors import RulesError
 
 #: Seconds. The tools wait for each other's lock; one that still runs then will not end.
@@ -44,7 +45,10 @@ def run_aside(command: Command, then: Sequence[str]) -> str:
     nothing of this machine's traffic ever meets them.
     """
     both = f"{shlex.join(command.argv)} && {shlex.join(then)}"
-    return _run(Command(("unshare", "--net", "sh", "-c", both), command.stdin), command.argv[0])
+    # Who may not make one may where it is root of a user namespace as well.
+    user = () if has(Capability.SYS_ADMIN) else ("--user", "--map-root-user")
+    aside = ("unshare", *user, "--net", "sh", "-c", both)
+    return _run(Command(aside, command.stdin), command.argv[0])
 
 
 def _run(command: Command, name: str) -> str:
