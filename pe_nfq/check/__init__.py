@@ -13,6 +13,7 @@ from typing import Final
 from pe_nfq.check import (
     conntrack,
     daemon,
+    health,
     host,
     lifetimes,
     parameters,
@@ -48,6 +49,7 @@ _MACHINE: Final[tuple[Part, ...]] = (
     ("own", services.own),
     ("scheduler", services.schedulers),
     ("lifetimes", lifetimes.lifetimes),
+    ("health", health.health),
     ("marks", strangers.marks),
 )
 #: What needs a file that says how pe-nfq is to run here.

@@ -30,6 +30,7 @@ VERBS: Final = {
     "explain": ("pe_nfq.cli.explain", "say what would happen to the datagrams of a capture"),
     "drain": ("pe_nfq.cli.drain", "let a real server take no new dialogs, and watch it empty"),
     "undrain": ("pe_nfq.cli.undrain", "let a drained real server take new dialogs again"),
+    "health": ("pe_nfq.cli.health", "say that a real server is up or down"),
     "find": ("pe_nfq.cli.find", "say where the dialog of a Call-ID goes, and why there"),
     "kill": ("pe_nfq.cli.kill", "forget dialogs: their next datagrams are placed anew"),
     "rules": ("pe_nfq.cli.rules", "load, show, check and unload the netfilter rules"),

@@ -22,7 +22,7 @@ from pe_nfq.errors import TableError
 from pe_nfq.heartbeat import worker_facts
 from pe_nfq.lifetime import Kind
 from pe_nfq.marks import Marks
-from pe_nfq.model import RealServer, Snapshot, VirtualService
+from pe_nfq.model import RealServer, Snapshot, Standing, VirtualService
 from pe_nfq.templates import Table, boottime_ms
 from pe_nfq.templates.names import names
 from pe_nfq.templates.upkeep import live_by_kind
@@ -105,9 +105,10 @@ def service_lines(snapshot: Snapshot, count: Count) -> Iterator[str]:
         for dest in sorted(service.dests, key=_by_address):
             counts = count(dest.id)
             cells = [f"{sum(counts):<11}", *(f"{counts[kind]:<10}" for kind in _KINDS)]
+            standing = "" if dest.standing is Standing.UP else dest.standing.value
             yield (
                 f"  -> {dest.endpoint!s:<28} {marks.decided(dest.id):#010x} {dest.weight:<6} "
-                f"{' '.join(cells)}".rstrip()
+                f"{' '.join(cells)} {standing}".rstrip()
             )
 
 
@@ -144,6 +145,8 @@ def services_facts(snapshot: Snapshot, count: Count) -> dict[str, Any]:
                         "dest": str(dest.endpoint),
                         "mark": f"{marks.decided(dest.id):#010x}",
                         "weight": dest.weight,
+                        "given_weight": dest.given_weight,
+                        "standing": dest.standing.value,
                         "upper_threshold": dest.upper_threshold,
                         "lower_threshold": dest.lower_threshold,
                         "templates": sum(count(dest.id)),

@@ -25,8 +25,12 @@ from pe_nfq.supervisor.adm import Adm
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
+from pe_nfq.supervisor.drains import Drains
+from pe_nfq.supervisor.health import Health
 from pe_nfq.supervisor.kept_file import ForeignError
+from pe_nfq.supervisor.kills import Kills
 from pe_nfq.supervisor.notify import Notify
+from pe_nfq.supervisor.publisher import Publisher
 from pe_nfq.supervisor.recent import Recent
 from pe_nfq.supervisor.rules import Rules
 from pe_nfq.supervisor.services import Services
@@ -37,7 +41,7 @@ from pe_nfq.supervisor.tallies import Tallies
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upkeep import Upkeep
 from pe_nfq.supervisor.verbs import handlers
-from pe_nfq.templates import Epoch, Table, environment
+from pe_nfq.templates import Epoch, Table, boottime_ms, environment
 from pe_nfq.templates.table import HOLDING
 
 _STEERS: Final = "\0pe-nfq-steering"
@@ -116,6 +120,8 @@ class Supervisor:
         self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
         self._rules = Rules(config, self._tell)
         self._changes = Changes(config, self._services, self._crew.follow, self._learn, self._tell)
+        publisher = Publisher(self._changes.refresh, self._tell)
+        self._health = Health(self._services.standings, publisher, self._tell)
         await self._changes.begin()
         await self._crew.start()
         self._spawn(self._upkeep.sweep())
@@ -124,9 +130,20 @@ class Supervisor:
         self._spawn(self._changes.follow_kernel())
         self._spawn(self._changes.follow_links())
         self._spawn(self._rules.keep())
+        self._spawn(self._health.keep())
         adm = Adm(self._changes, self._services, table, thread, self._tell)
+        self._drains = Drains(self._changes, self._services, table, thread, self._tell)
+        await self._drains.look(boottime_ms())
+        self._spawn(self._drains.watch())
+        kills = Kills(self._services, table, thread, self._tell)
         status = self._status()
-        families = adm.verbs(), status.verbs()
+        families = (
+            adm.verbs(),
+            self._drains.verbs(),
+            kills.verbs(),
+            status.verbs(),
+            self._health.verbs(),
+        )
         self._control = ControlServer(config.state_dir, handlers(self._tell, *families))
         await self._control.start()
         self._ready.set()
@@ -195,6 +212,7 @@ class Supervisor:
                 thread=self._table_thread,
                 tallies=self._tallies,
                 recent=self._recent,
+                health=self._health,
             )
         )
 
@@ -202,6 +220,7 @@ class Supervisor:
         self._tallies.learn(snapshot)
         self._chronicle.learn(snapshot)
         self._rules.learn(snapshot)
+        self._health.follow(self._changes.desired.services, snapshot)
 
     def _worker_died(self) -> None:
         if self._upkeep is not None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from pe_nfq.heartbeat import COUNTERS, Cell, Heartbeats
 from pe_nfq.heartbeat import claim as claim_slot
 from pe_nfq.lifetime import Kind, Life
 from pe_nfq.marks import Marks
-from pe_nfq.model import Snapshot
+from pe_nfq.model import Snapshot, Standing
 from pe_nfq.placement import Placement
 from pe_nfq.templates import (
     Epoch,
@@ -232,6 +233,36 @@ def test_services_with_their_live_templates(table: Table, state_dir: Path) -> No
     ]
 
 
+def test_who_does_not_stand_as_configured_is_marked(table: Table, state_dir: Path) -> None:
+    """Behind the columns, which stay where they are; the weight is what counts now."""
+    served = {"address": VIP, "server": SERVERS}
+
+    def build(number: int, ids: Ids) -> Snapshot:
+        snapshot = config.to_snapshot(config.parse({"service": [served]}, "test"), number, ids)
+        [service] = snapshot.services
+        second, first = service.dests
+        stood = (
+            replace(second, weight=0, withheld=65535, standing=Standing.DOWN),
+            replace(first, standing=Standing.DRAINING),
+        )
+        return replace(snapshot, services=(replace(service, dests=stood),))
+
+    publish(table, boottime_ms(), build, lambda state, old, new: state)
+    *_, drained, down = sorted(listed(state_dir).splitlines(), key=len)
+    (service,) = json.loads(listed(state_dir, "--json"))["services"]
+
+    assert {line.split()[1]: (line.split()[3], line.split()[-1]) for line in (drained, down)} == {
+        "192.0.2.11:5060": ("0", "down"),
+        "192.0.2.12:5060": ("0", "draining"),
+    }
+    assert [
+        (dest["weight"], dest["given_weight"], dest["standing"]) for dest in service["dests"]
+    ] == [
+        (0, 65535, "down"),
+        (0, 0, "draining"),
+    ]
+
+
 def test_workers_with_what_passed_them_by(table: Table, state_dir: Path) -> None:
     """A line each, the dead included: theirs are the sums of all that served the queue."""
     heartbeats = Heartbeats(state_dir)
@@ -279,6 +310,8 @@ def test_services_as_json(table: Table, state_dir: Path) -> None:
                 "dest": "[2001:db8::11]:5060",
                 "mark": "0x50600001",
                 "weight": 1,
+                "given_weight": 1,
+                "standing": "up",
                 "upper_threshold": 0,
                 "lower_threshold": 0,
                 "templates": 3,

@@ -17,7 +17,7 @@ from pe_nfq.model import Endpoint
 PATIENT = 10.0
 BRIEF = 0.2
 
-Answer = Callable[[bytes, tuple[str, int]], None]
+Answer = Callable[[bytes, tuple[str, int]], object]
 
 
 class Responder:
