@@ -23,6 +23,8 @@ from pe_nfq.escape import show_text
 #: verb -> (module, help)
 VERBS: Final = {
     "run": ("pe_nfq.cli.run", "steer SIP datagrams: run the daemon in the foreground"),
+    "reload": ("pe_nfq.cli.reload", "have the daemon read its configuration again"),
+    "upgrade": ("pe_nfq.cli.upgrade", "have the daemon run the version that is installed now"),
     "list": ("pe_nfq.cli.listing", "show services, real servers and templates"),
     "top": ("pe_nfq.cli.top", "watch services, real servers, workers and newest dialogs"),
     "adm": ("pe_nfq.cli.adm", "change and list services in ipvsadm's words"),

@@ -30,6 +30,8 @@ MAX_PEERS: Final = 64
 REQUEST_LIMIT: Final = 5.0
 #: A client waits for its answer; one that does not read it is gone or stopped (s).
 ANSWER_LIMIT: Final = 5.0
+#: Who waits for longer, for a drain to end perhaps, asks again (s).
+FINISH_LIMIT: Final = 5.0
 _STRANGER: Final = "only root and the daemon's own user may give commands"
 _BUSY: Final = f"busy with {MAX_PEERS} other commands; try again"
 _CHUNK: Final = 1 << 16
@@ -48,6 +50,8 @@ class ControlServer:
         self._path = socket_path(state_dir)
         self._handlers = handlers
         self._peers = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -58,6 +62,13 @@ class ControlServer:
             self._serve, sock=listener, limit=MAX_REQUEST - 1
         )
 
+    async def finish(self) -> None:
+        """Take no more requests, and return when those that came are answered."""
+        self.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_LIMIT):
+                await self._idle.wait()
+
     def stop(self) -> None:
         """Take no more requests, and leave no socket behind."""
         if self._server is not None:
@@ -66,6 +77,7 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._peers += 1
+        self._idle.clear()
         try:
             # A peer that leaves early, or never reads, is not worth a line.
             with contextlib.suppress(OSError, TimeoutError):
@@ -80,6 +92,8 @@ class ControlServer:
                     await _finish(reader, writer)
         finally:
             self._peers -= 1
+            if not self._peers:
+                self._idle.set()
             writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader) -> Answer:

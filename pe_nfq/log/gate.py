@@ -23,12 +23,16 @@ class Gate:
     """Times are milliseconds of any steady clock."""
 
     def __init__(self, verbosity: int, rate: int) -> None:
-        self._verbosity = verbosity
-        self._shared = {level: Budget(rate) for level in (TROUBLE, CHANGES, DIALOGS)}
+        self.limit(verbosity, rate)
         self._own = {event: Budget(row.most) for event, row in EVENTS.items()}
         self._unlisted = Budget(UNLISTED.most)
         self._kept_back = {OVER_BUDGET: Counter[str](), NOT_TAKEN: Counter[str]()}
         self._reported = 0
+
+    def limit(self, verbosity: int, rate: int) -> None:
+        """Go by these from now on."""
+        self._verbosity = verbosity
+        self._shared = {level: Budget(rate) for level in (TROUBLE, CHANGES, DIALOGS)}
 
     def admits(self, event: str, now: int) -> bool:
         """Whether an event at `now` becomes a line."""

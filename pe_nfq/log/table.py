@@ -44,6 +44,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     "warning": _event(TROUBLE, "warning"),
     "supervisor-error": _event(TROUBLE, "error"),
     "reload-failed": _event(TROUBLE, "error"),
+    "upgrade": _event(TROUBLE, "version to"),
+    "upgraded": _event(TROUBLE, "version workers"),
+    "upgrade-failed": _event(TROUBLE, "error"),
     "worker-died": _event(TROUBLE, "worker pid why lost restart_in"),
     "worker-hung": _event(TROUBLE, "worker pid why"),
     "worker-overrun": _event(TROUBLE, "worker queue passed_on to lost remedy", most=FEW),
@@ -104,7 +107,7 @@ _ERROR: Final = 3
 _NOTICE: Final = 5
 _PRIORITIES: Final = {TROUBLE: 4, CHANGES: _NOTICE, DIALOGS: 6, MATCHES: 7}
 #: Always written, and no trouble.
-_NEWS: Final = frozenset({"start", "ready", "stop"})
+_NEWS: Final = frozenset({"start", "ready", "stop", "upgrade", "upgraded"})
 _DEFECTS: Final = ("-error", "-failed", "-died", "-hung")
 
 

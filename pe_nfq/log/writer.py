@@ -70,6 +70,11 @@ class LogWriter:
             return
         self._records.put((event, time.time(), {k: _short(v) for k, v in facts.items()}))
 
+    def limit(self, verbosity: int, rate: int) -> None:
+        """Take what these allow, from now on."""
+        with self._lock:
+            self._gate.limit(verbosity, rate)
+
     def close(self, timeout: float = 2.0) -> bool:
         """Write what waits, for `timeout` seconds at most; whether all of it was written."""
         self._give_up_at = time.monotonic() + timeout

@@ -42,9 +42,10 @@ class Adoption:
         """What is adopted, as of the last look."""
         return self._last.services
 
-    def renewed(self, config: Config) -> "Adoption":
-        """One that goes on by another configuration."""
-        return Adoption(config, self._thread, self._tell, self.services, self._warned)
+    def renewed(self, config: Config, tell: Tell | None = None) -> "Adoption":
+        """One that goes on by another configuration, and tells `tell` where that is given."""
+        tell = tell or self._tell
+        return Adoption(config, self._thread, tell, self.services, self._warned)
 
     async def look(self, now: float) -> Look:
         """Read the kernel at `now` (s); where that fails, all stays as it was."""

@@ -7,6 +7,7 @@ be done leaves everything as it was.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from pe_nfq.adopt import Look
 from pe_nfq.config import Config
@@ -18,9 +19,17 @@ from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.desired import Desired, Specs
 from pe_nfq.supervisor.kept_file import ForeignError
 from pe_nfq.supervisor.links import FIRST_LOOK_EVERY, FIRST_LOOKS, LOOK_EVERY
-from pe_nfq.supervisor.services import Services
+from pe_nfq.supervisor.services import Foreseen, Services
 from pe_nfq.supervisor.standings import NAME as STANDINGS
 from pe_nfq.supervisor.threads import Thread
+
+
+class Outlook(NamedTuple):
+    """Which services there would be, and what that would change for workers and kernel."""
+
+    desired: Desired
+    warnings: tuple[str, ...]
+    foreseen: Foreseen
 
 
 class Changes:
@@ -85,16 +94,28 @@ class Changes:
             why = "the file was read again"
             self._tell("run-time-changes", state="dropped", count=dropped, why=why)
 
+    async def foresee(self, config: Config) -> "Outlook":
+        """What `reload` would do; nothing is changed or told. Raises PeNfqError."""
+        async with self._one_at_a_time:
+            look = await self._adoption.renewed(config, _say_nothing).look(self._now())
+            desired = Desired.of_file(config.services, look.services)
+            wanted = replace(config, services=desired.services)
+            return Outlook(desired, look.warnings, await self._services.foresee(wanted))
+
     async def refresh(self) -> None:
         """Publish what is in force as the servers stand now (`Standings`). Raises PeNfqError."""
+        await self.keep_standings()
+        async with self._one_at_a_time:
+            await self._put(self.desired, self._config)
+
+    async def keep_standings(self) -> None:
+        """Write them for the next supervisor; a failure is told."""
         standings = self._services.standings
         try:
             await self._thread.run(standings.keep)
         except OSError as error:
             lost = "a restart would forget drains and health"
             self._tell("warning", warning=f"{lost}: {STANDINGS}: {error.strerror}")
-        async with self._one_at_a_time:
-            await self._put(self.desired, self._config)
 
     async def edit(self, decide: Callable[[Desired], Awaitable[Specs | None]]) -> None:
         """Put in force what `decide` makes of `desired`; None: no change. Raises PeNfqError."""
@@ -123,6 +144,10 @@ class Changes:
             if self._config.outbound:
                 await self._look_for_links()
 
+    async def finish(self) -> None:
+        """Return when nothing is being written."""
+        await self._thread.finish()
+
     async def _look_for_links(self) -> None:
         if not await self._services.look_for_links():
             return
@@ -145,7 +170,10 @@ class Changes:
             self._warn((*desired.warnings, f"run-time changes cannot be written, and {why}"))
 
     async def _look(self) -> Look:
-        return await self._adoption.look(asyncio.get_running_loop().time())
+        return await self._adoption.look(self._now())
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _recall(self) -> memory.Remembered:
         try:
@@ -164,3 +192,7 @@ class Changes:
             if warning not in self._warned:
                 self._tell("warning", warning=warning)
         self._warned = warnings
+
+
+def _say_nothing(_event: str, **_facts: Any) -> None:
+    """The log of what is only thought of."""

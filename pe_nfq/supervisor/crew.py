@@ -48,14 +48,9 @@ class Crew:
         self._processes = Processes(
             state_dir, self._roster, self._watchdog, self._losses, tell, died
         )
-        self._processes.verbose, self._processes.cpus = verbose, cpus
+        self._processes.cpus = cpus
         self._one_at_a_time = asyncio.Lock()
-        self.stamp(verbose=verbose)
-
-    def stamp(self, *, verbose: bool) -> None:
-        """Take those who run other code than is there now, or with other options, for old."""
-        self._processes.verbose = verbose
-        self._stamp = code_stamp(*worker_options(verbose=verbose))
+        self._set_options(verbose=verbose)
 
     async def adopt(self) -> None:
         """Take over the workers of an earlier supervisor that fit; send the others home."""
@@ -111,7 +106,7 @@ class Crew:
             await self._dismiss([member for member in self._roster if member.slot not in queues])
 
     async def renew(self) -> int:
-        """Replace those that serve by other code (`stamp`), one after the other; how many.
+        """Replace those that are `old`, one after the other; how many.
 
         Each leaves while all others serve, so that nothing is lost. Raises PeNfqError when
         somebody does not come to serve; all others stay as they are then.
@@ -123,12 +118,25 @@ class Crew:
         return len(old)
 
     def old(self) -> list[Member]:
-        """Those that serve by other code, the standby first."""
-        return [m for m in self._roster.serving() if not self._roster.runs(m, self._stamp)]
+        """Those that are to be replaced, the standby first.
+
+        Of workers that were started by us the code is the one that was there then: newer, if any.
+        """
+        return [
+            member
+            for member in self._roster.serving()
+            if self._roster.is_old(member)
+            or (member.process is None and not self._roster.runs(member, self._stamp))
+        ]
 
     def make_old(self) -> None:
-        """Have the next supervisor replace all."""
+        """Have all replaced by `renew`, the next supervisor's too, whatever code they run."""
         self._roster.make_old()
+
+    def tell_matches(self, *, verbose: bool) -> None:
+        """Have workers tell every match, or not, from their next start on; `renew` does that."""
+        self._set_options(verbose=verbose)
+        self.make_old()
 
     def pin(self, cpus: Sequence[int]) -> None:
         """Let workers run on these processors, in turn; on any without one."""
@@ -165,6 +173,10 @@ class Crew:
             if starts and now - member.started > _START_LIMIT:
                 self._processes.kill(member, "did not start serving")
         return self._watchdog.tick
+
+    def _set_options(self, *, verbose: bool) -> None:
+        self._processes.verbose = verbose
+        self._stamp = code_stamp(*worker_options(verbose=verbose))
 
     def _reading(self, member: Member, queued: Mapping[int, int]) -> Reading:
         cells = self._roster.cells(member)

@@ -14,24 +14,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from pe_nfq import __version__, supervisor_lock
-from pe_nfq.config import Config, Steering, load, warnings
+from pe_nfq.config import Config, Steering, warnings
 from pe_nfq.control.server import ControlServer
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import EventReader
-from pe_nfq.heartbeat import STANDBY
 from pe_nfq.model import Snapshot
 from pe_nfq.steering import Settings, make_steering
+from pe_nfq.supervisor import again
 from pe_nfq.supervisor.adm import Adm
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
 from pe_nfq.supervisor.drains import Drains
 from pe_nfq.supervisor.health import Health
+from pe_nfq.supervisor.host import Host, hold_signals, release_signals
 from pe_nfq.supervisor.kept_file import ForeignError
 from pe_nfq.supervisor.kills import Kills
 from pe_nfq.supervisor.notify import Notify
 from pe_nfq.supervisor.publisher import Publisher
 from pe_nfq.supervisor.recent import Recent
+from pe_nfq.supervisor.reload import Parts, Reload, queues, tells_matches
 from pe_nfq.supervisor.rules import Rules
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.standings import NAME as STANDINGS
@@ -39,6 +41,7 @@ from pe_nfq.supervisor.standings import Standings
 from pe_nfq.supervisor.status import Sources, Status
 from pe_nfq.supervisor.tallies import Tallies
 from pe_nfq.supervisor.threads import Thread
+from pe_nfq.supervisor.upgrade import Upgrade
 from pe_nfq.supervisor.upkeep import Upkeep
 from pe_nfq.supervisor.verbs import handlers
 from pe_nfq.templates import Epoch, Table, boottime_ms, environment
@@ -51,8 +54,9 @@ _STOP_IT: Final = "stop it first: two would undo each other's changes"
 class Supervisor:
     """One supervisor of a state directory; `run` is its life."""
 
-    def __init__(self, path: Path, config: Config, tell: Tell) -> None:
+    def __init__(self, path: Path, config: Config, tell: Tell, host: Host | None = None) -> None:
         """`path` is read again at SIGHUP. `tell(event, **facts)` must not block."""
+        self._host = host or Host()
         self._path = path
         self._config = config
         self._recent = Recent(tell)
@@ -68,7 +72,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT.
+        """Serve until SIGTERM or SIGINT, or until an upgrade executes another program here.
 
         Raises PeNfqError when it cannot start, or cannot go on: workers then serve
         without it, as after any death of it.
@@ -83,6 +87,8 @@ class Supervisor:
                 await self._stop.wait()
                 if self._failure is not None:
                     raise PeNfqError(f"{self._failure!r}: workers go on; start pe-nfq run again")
+                if self._upgrade.is_begun:
+                    await self._make_way()
                 await self._end()
         finally:
             for task in self._tasks:
@@ -93,7 +99,9 @@ class Supervisor:
         config, loop = self._config, asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._on_hangup()))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: self._spawn(self._on_upgrade()))
+        release_signals()
         facts = {"config": str(self._path), "state_dir": str(config.state_dir)}
         self._tell("start", version=__version__, pid=os.getpid(), **facts)
         for warning in warnings(config):
@@ -102,12 +110,13 @@ class Supervisor:
         loop.add_reader(self._events.fd, self._events.read, self._record)
         self._crew = Crew(
             config.state_dir,
-            {STANDBY: config.standby_queue, **dict(enumerate(config.queues, 1))},
-            config.verbosity >= 9,
+            queues(config),
+            tells_matches(config),
             self._tell,
             self._worker_died,
             config.worker_cpus,
         )
+        self._upgrade = Upgrade(self._crew, self._stop.set, self._tell)
         await self._crew.adopt()
         # Before the table, and not stopped by it: a worker that hangs may hold its lock.
         self._spawn(self._watch())
@@ -137,8 +146,11 @@ class Supervisor:
         self._spawn(self._drains.watch())
         kills = Kills(self._services, table, thread, self._tell)
         status = self._status()
+        self._reload = Reload(self._path, self._parts(), self._tell)
         families = (
             adm.verbs(),
+            self._reload.verbs(),
+            self._upgrade.verbs(),
             self._drains.verbs(),
             kills.verbs(),
             status.verbs(),
@@ -151,6 +163,7 @@ class Supervisor:
         self._spawn(self._notify.keep_alive(self._in_short))
         services = len(self._changes.desired.services)
         self._tell("ready", workers=self._crew.serving(), services=services)
+        self._spawn(self._upgrade.renew())
 
     def _open_table(self) -> Table:
         config = self._config
@@ -177,25 +190,54 @@ class Supervisor:
         self._events.read(self._record)
         asyncio.get_running_loop().remove_reader(self._events.fd)
 
-    async def _reload(self) -> None:
-        """Read the file again; any error keeps what runs."""
+    async def _make_way(self) -> None:
+        """Leave all as it is to a program that takes our place, and execute it. Raises PeNfqError.
+
+        Nothing is half done then: who was being answered has the answer, and what the
+        table, the kernel and the files were being told has been told.
+        """
+        self._notify.reloading("a new version takes over")
+        await self._control.finish()
+        hold_signals()
+        await self._cancel_tasks()
+        self._crew.make_old()
+        await asyncio.gather(self._services.finish(), self._changes.finish(), self._rules.finish())
+        assert self._table is not None
+        await self._table_thread.run(self._table.close)  # frees our slots among its readers
+        self._events.read(self._record)
+        self._host.execute(again.command())
+
+    async def _cancel_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _on_hangup(self) -> None:
         await self._ready.wait()
-        self._notify.reloading()
-        try:
-            config = load(self._path)
-            _refuse_to_change(self._changes.config, config)
-            await self._changes.reload(config)
-        except PeNfqError as error:
-            self._tell("reload-failed", error=str(error))
-            return
-        finally:
-            self._notify.ready(self._in_short())
-        self._tell("reloaded", services=len(self._changes.desired.services))
+        await self._reload.now()
+
+    async def _on_upgrade(self) -> None:
+        await self._ready.wait()
+        await self._upgrade.now()
+
+    def _parts(self) -> Parts:
+        assert self._table is not None
+        return Parts(
+            changes=self._changes,
+            crew=self._crew,
+            rules=self._rules,
+            table=self._table,
+            thread=self._table_thread,
+            limit_log=self._host.limit_log,
+            notify=self._notify,
+            describe=self._in_short,
+        )
 
     def _in_short(self) -> str:
         """For whoever asks the service manager."""
         serving, services = self._crew.serving(), len(self._changes.desired.services)
-        return f"{serving} of {self._config.workers} workers serve; services: {services}"
+        return f"{serving} of {self._changes.config.workers} workers serve; services: {services}"
 
     def _record(self, record: dict[str, Any]) -> None:
         if not self._tallies.takes(record):
@@ -244,27 +286,6 @@ class Supervisor:
             self._failure = task.exception()
             self._tell("supervisor-error", error=repr(self._failure))
             self._stop.set()
-
-
-def _refuse_to_change(old: Config, new: Config) -> None:
-    """A running daemon follows changed services; the rest is built into what runs."""
-    for name in (
-        "workers",
-        "worker_cpus",
-        "queue",
-        "standby_queue",
-        "steering",
-        "vip_local",
-        "outbound",
-        "state_dir",
-        "mark_base",
-        "table_base",
-        "rule_priority",
-        "verbosity",
-        "log_rate",
-    ):
-        if getattr(old, name) != getattr(new, name):
-            raise PeNfqError(f"{name} has changed: restart pe-nfq for it; nothing was reloaded")
 
 
 def _steer_alone(steering: Steering) -> contextlib.AbstractContextManager[object]:

@@ -66,8 +66,12 @@ class Roster:
         """Whether it serves by the code of `stamp` (`pe_nfq.code_stamp`)."""
         return self.serves(member) and bool(self.cells(member)[Cell.CODE] == stamp)
 
+    def is_old(self, member: Member) -> bool:
+        """Whether `make_old` has said so."""
+        return self.runs(member, 0)
+
     def make_old(self) -> None:
-        """Have the next supervisor replace all of them, whatever code they run."""
+        """Have all of them replaced, whatever code they run."""
         for _, cells in self.found():
             if lives(cells):
                 cells[Cell.CODE] = 0

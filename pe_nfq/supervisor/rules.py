@@ -1,7 +1,8 @@
-"""The netfilter rules, where somebody has loaded them, follow the services that are in force."""
+"""The netfilter rules, where somebody has loaded them, follow the services and queues in force."""
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Final
 
 from pe_nfq.config import Config
@@ -26,32 +27,60 @@ class Rules:
         self._thread = Thread("rules")
         self._snapshot: Snapshot | None = None
         self._news = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._done: RuleSet | None = None
 
     def learn(self, snapshot: Snapshot) -> None:
         """Have the rules follow; of several snapshots the last one counts."""
         self._snapshot = snapshot
         self._news.set()
 
+    async def resize(self, workers: int, *, insist: bool = False) -> None:
+        """Have the rules queue to so many workers; returns when they do.
+
+        Raises PeNfqError when that cannot be loaded; with `insist` it is tried again, else
+        the number is as before.
+        """
+        before, self._config = self._config, replace(self._config, workers=workers)
+        if self._snapshot is None or not self._snapshot.services:
+            return  # there are no rules without a service
+        try:
+            await self._load()
+        except PeNfqError:
+            if not insist:
+                self._config = before
+            self._news.set()
+            raise
+
     async def keep(self) -> None:
         """Load what the newest snapshot needs, for ever."""
-        done: RuleSet | None = None
         trouble = ""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_EVERY if trouble else None):
                     await self._news.wait()
             self._news.clear()
-            assert self._snapshot is not None
             try:
-                rules = rules_of(self._config, self._snapshot.services)
-                if rules != done:
-                    if change := await self._thread.run(follow, rules):
-                        self._tell("rules", change=change)
-                    done = rules
+                await self._load()
                 trouble = ""
             except PeNfqError as error:
-                # Half of it may be loaded, so that not even the rules from before are sure.
-                done = None
                 if str(error) != trouble:
                     trouble = str(error)
                     self._tell("rules-error", error=trouble)
+
+    async def finish(self) -> None:
+        """Return when nothing is being loaded."""
+        await self._thread.finish()
+
+    async def _load(self) -> None:
+        """Raises PeNfqError."""
+        async with self._one_at_a_time:
+            assert self._snapshot is not None
+            rules = rules_of(self._config, self._snapshot.services)
+            if rules == self._done:
+                return
+            # Of half a load not even the rules from before are sure.
+            self._done = None
+            if change := await self._thread.run(follow, rules):
+                self._tell("rules", change=change)
+            self._done = rules

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from pe_nfq.config import Config, to_snapshot
 from pe_nfq.config.lifetime import lifetime_text
@@ -19,10 +19,10 @@ from pe_nfq.placement import carry
 from pe_nfq.steering import Report, Steering
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.links import Links
-from pe_nfq.supervisor.standings import Standings
+from pe_nfq.supervisor.standings import Build, Standings
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Table, boottime_ms, publish
-from pe_nfq.templates.publish import reserve, touch
+from pe_nfq.templates.publish import preview, reserve, touch
 
 #: Steering is compared with the kernel after every event, and so often (s) without one.
 _RECONCILE_EVERY: Final = 5.0
@@ -32,6 +32,14 @@ _MOST_CHANGES: Final = 20
 _EVENT_WAIT: Final = 0.5
 #: How long workers may take to follow a snapshot (s); the watchdog ends those that cannot.
 _FOLLOW_LIMIT: Final = 2.0
+
+
+class Foreseen(NamedTuple):
+    """The snapshot in force, the one that would be, and what steering would change for it."""
+
+    old: Snapshot | None
+    new: Snapshot
+    report: Report
 
 
 class Services:
@@ -66,7 +74,7 @@ class Services:
         async with self._one_at_a_time:
             old = await self._table_thread.run(self._table.snapshot)
             self.links.recall(old)
-            build = self.standings.filled(self.links.filled(partial(to_snapshot, config)))
+            build = self._build(config)
             new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
             gone = _gone(old, new, self._gone)
             await self._steer(new, gone)
@@ -83,6 +91,17 @@ class Services:
                 self._gone = ()
                 await self._steer_or_tell()
             return new
+
+    async def foresee(self, config: Config) -> "Foreseen":
+        """What `apply` would do; nothing is changed. Raises PeNfqError."""
+        async with self._one_at_a_time:
+            build = self._build(config)
+            new = await self._table_thread.run(preview, self._table, boottime_ms(), build)
+            report = await self._steering_thread.run(self._steering.plan_changes, new)
+            return Foreseen(self.snapshot, new, report)
+
+    def _build(self, config: Config) -> Build:
+        return self.standings.filled(self.links.filled(partial(to_snapshot, config)))
 
     async def look_for_links(self) -> bool:
         """Whether anything is new of the servers' link-layer addresses; `apply` publishes it."""
@@ -103,6 +122,10 @@ class Services:
             due = loop.time() + _RECONCILE_EVERY
             async with self._one_at_a_time:
                 await self._steer_or_tell()
+
+    async def finish(self) -> None:
+        """Return when nothing is being told to the kernel."""
+        await self._steering_thread.finish()
 
     async def _steer_or_tell(self) -> None:
         """By what is published, which no failure takes back: it is tried again before long."""

@@ -35,6 +35,10 @@ class Thread:
             await asyncio.sleep(_PAUSE)
         return total
 
+    async def finish(self) -> None:
+        """Return when all is done that was begun, also what nobody awaits any more."""
+        await self.run(lambda: None)
+
     def close(self) -> None:
         """Start nothing more; what runs is not waited for."""
         self._executor.shutdown(wait=False, cancel_futures=True)

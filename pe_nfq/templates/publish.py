@@ -95,6 +95,16 @@ def reserve(table: Table, now: int, build: Callable[[int, Ids], Snapshot]) -> Sn
     return new
 
 
+def preview(table: Table, now: int, build: Callable[[int, Ids], Snapshot]) -> Snapshot:
+    """What `publish` would publish; nothing is written, and no number is taken.
+
+    Raises TableError.
+    """
+    db = table.environment.db
+    with table.read() as txn:
+        return build(_next_number(txn, db["meta"]), Ids(txn, db["ids"], now))
+
+
 def publish(
     table: Table, now: int, build: Callable[[int, Ids], Snapshot], carry: Carry
 ) -> Snapshot:

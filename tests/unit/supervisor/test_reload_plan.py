@@ -1,4 +1,4 @@
-"""What a running daemon can follow, and what it refuses."""
+"""What a reload follows, what it refuses, and what it says beforehand."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -8,11 +8,21 @@ import pytest
 
 from pe_nfq.config import Config, load
 from pe_nfq.errors import PeNfqError
-from pe_nfq.supervisor.daemon import _refuse_to_change
+from pe_nfq.supervisor.reload_plan import refuse_to_change
 
 #: Part of every snapshot, or of what `pe-nfq adm` adds to it; `allow_disk` only matters for
-#: `state_dir`.
-FOLLOWED = {"services", "adopt", "max_templates", "allow_disk", "lifetimes"}
+#: `state_dir`. The rest has a test of its own in `tests/e2e/test_reload.py`.
+FOLLOWED = {
+    "services",
+    "adopt",
+    "max_templates",
+    "allow_disk",
+    "lifetimes",
+    "workers",
+    "worker_cpus",
+    "verbosity",
+    "log_rate",
+}
 
 
 @pytest.fixture
@@ -32,7 +42,7 @@ def test_a_reload_follows_a_change_or_refuses_it(field: str, config: Config) -> 
     changes: dict[str, Any] = {field: "another"}
     changed = replace(config, **changes)
     if field in FOLLOWED:
-        _refuse_to_change(config, changed)
+        refuse_to_change(config, changed)
         return
     with pytest.raises(PeNfqError, match=f"{field} has changed: restart pe-nfq"):
-        _refuse_to_change(config, changed)
+        refuse_to_change(config, changed)
