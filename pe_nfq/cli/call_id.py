@@ -26,7 +26,7 @@ class Wanted(NamedTuple):
 
 def wanted(text: str) -> Wanted:
     """What an argument stands for; argparse tells the user what is wrong with it."""
-    rest = text.removesuffix(CUT) if text.endswith(CUT) else text.removesuffix(_ANY)
+    rest = text.removesuffix(CUT) if _is_cut(text) else text.removesuffix(_ANY)
     is_prefix = rest != text
     try:
         if rest.startswith(_HEX):
@@ -38,3 +38,9 @@ def wanted(text: str) -> Wanted:
     if not pe_data and not is_prefix:
         raise argparse.ArgumentTypeError("an empty Call-ID; * stands for any")
     return Wanted(pe_data, is_prefix)
+
+
+def _is_cut(text: str) -> bool:
+    """Whether a listing cut it: the backslash before the dots is no half of another's escape."""
+    before = text.removesuffix(CUT[1:])
+    return text.endswith(CUT) and (len(before) - len(before.rstrip(CUT[0]))) % 2 == 1

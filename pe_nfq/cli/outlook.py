@@ -43,7 +43,7 @@ def _of(
     if service.engine != _SIP or service.key:
         key = f"{service.engine}, {service.key}" if service.key else service.engine
         return f"has another key than the Call-ID ({key}): find that"
-    names = ", ".join(str(dest.endpoint) for dest in takers(service))
+    names = ", ".join(sorted(str(dest.endpoint) for dest in takers(service)))
     if not names:
         return f"no server takes new dialogs{not_taking(service)}"
     if not by_hash:

@@ -64,7 +64,7 @@ def not_taking(service: VirtualService) -> str:
         if not dest.weight:
             state = _STANDINGS.get(dest.standing, "at weight 0")
             found.setdefault(state, []).append(str(dest.endpoint))
-    return "".join(f"; {state}: {', '.join(dests)}" for state, dests in found.items())
+    return "".join(f"; {state}: {', '.join(sorted(dests))}" for state, dests in found.items())
 
 
 def takers(service: VirtualService) -> list[RealServer]:

@@ -74,7 +74,7 @@ def _endpoint(text: str) -> tuple[str, str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Each once; the first ones of many."""
-    unique = list(dict.fromkeys(names))
+    """Each once; some of many."""
+    unique = sorted(set(names))
     more = f" and {len(unique) - _MOST} more" if len(unique) > _MOST else ""
     return (", ".join(unique[:_MOST]) or "none") + more
