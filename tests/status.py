@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from pe_nfq.heartbeat import COUNTERS
+from pe_nfq.lifetime import Kind
+from pe_nfq.supervisor.status import COUNTED
+from pe_nfq.supervisor.tallies import Tallies
+
 NOW = 1_800_000_000.0
 
 
@@ -17,7 +22,7 @@ def dest(number: int, **facts: Any) -> dict[str, Any]:
         "health": {"state": "up", "since": NOW - 60, "why": "200", "rtt_ms": 0.8},
         "drain": None,
         "templates": 10 * number,
-        "kinds": {"call": 10 * number},
+        "kinds": {kind.label: 0 for kind in Kind} | {"call": 10 * number},
         "datagrams": 0,
         "dialogs": 0,
         "moved_in": 0,
@@ -51,6 +56,7 @@ def worker(name: str, **facts: Any) -> dict[str, Any]:
         "passed-on": 0,
         "lost": 0,
         "waiting": 0,
+        **dict.fromkeys(COUNTERS, 0),
     } | facts
 
 
@@ -93,7 +99,8 @@ def status(
         "table_used": 1 << 20,
         "services": services,
         "workers": workers or [worker("standby", queue=5061), worker("1")],
-        "stages": {},
+        "table_room": 1 << 30,
+        "stages": Tallies(0x50600000).stages(),
         "recent": {"decisions": decisions or [], "health": health or []},
-        "counters": {},
+        "counters": dict.fromkeys((*COUNTED, "log_lost"), 0),
     } | facts

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from pe_nfq.config.metrics import is_loopback
 from pe_nfq.lifetime import Lifetimes
 from pe_nfq.model import (
     Endpoint,
@@ -138,7 +139,7 @@ class Config:
     """A whole configuration file, checked. `vip_local` None: find out; `outbound` None: of masq.
 
     `worker_cpus`: the processors that workers run on, in turn; none: any. `lifetimes` are
-    those of services of which the file says nothing.
+    those of services of which the file says nothing. `metrics`: where they are served; None: not.
     """
 
     workers: int
@@ -156,6 +157,7 @@ class Config:
     max_templates: int
     verbosity: int
     log_rate: int
+    metrics: Endpoint | None
     lifetimes: Lifetimes | None
     adopt: tuple[AdoptSpec, ...]
     services: tuple[ServiceSpec, ...]
@@ -223,6 +225,11 @@ def _service(spec: ServiceSpec, ids: Ids) -> VirtualService:
 
 def warnings(config: Config) -> Iterator[str]:
     """What is allowed but hardly meant, one line each."""
+    if config.metrics is not None and not is_loopback(config.metrics):
+        yield (
+            f"metrics at {config.metrics}: other hosts may reach it, and the status page shows "
+            "Call-IDs and addresses; let a firewall guard it"
+        )
     for number, service in enumerate(config.services, 1):
         name = f"service[{number}] ({service})"
         if not service.servers:

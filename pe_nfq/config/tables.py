@@ -11,6 +11,7 @@ from pe_nfq.config.checks import check_adopts, check_both, check_servers, check_
 from pe_nfq.config.cpus import worker_cpus
 from pe_nfq.config.health import HEALTH, with_health
 from pe_nfq.config.lifetime import DEFAULT_LIFETIME, LIFETIME, TIMEOUTS, with_lifetimes
+from pe_nfq.config.metrics import METRICS
 from pe_nfq.config.options import REQUIRED, Option, OptionError, Seen, Tables, show
 from pe_nfq.config.persistence import ENGINE, KEY, MAX_TIMEOUT, ON_DECLINE, ON_DOWN, PANIC
 from pe_nfq.config.spec import AdoptSpec, ServerSpec, ServiceSpec, VirtualAddress
@@ -246,6 +247,7 @@ TOP: Final = (
         "what is logged: 0 trouble, 1 changes, 2 dialogs, 9 every matched datagram",
     ),
     Option("log_rate", Integer(1, 1_000_000), 1000, "log lines a second; the rest is counted"),
+    METRICS,
     DEFAULT_LIFETIME,
     Option(
         "adopt",

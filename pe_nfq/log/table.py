@@ -71,6 +71,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "reloaded": _event(CHANGES, "services"),
     "run-time-changes": _event(CHANGES, "state count why"),
     "adm": _event(CHANGES, "command"),
+    "metrics": _event(CHANGES, "address"),
     "drain": _event(CHANGES, "service dest deadline_s left"),
     "undrain": _event(CHANGES, "service dest left"),
     "drained": _event(CHANGES, "service dest left took_s"),

@@ -30,6 +30,7 @@ from pe_nfq.supervisor.health import Health
 from pe_nfq.supervisor.host import Host, hold_signals, release_signals
 from pe_nfq.supervisor.kept_file import ForeignError
 from pe_nfq.supervisor.kills import Kills
+from pe_nfq.supervisor.metrics import Metrics
 from pe_nfq.supervisor.notify import Notify
 from pe_nfq.supervisor.publisher import Publisher
 from pe_nfq.supervisor.recent import Recent
@@ -158,6 +159,8 @@ class Supervisor:
         )
         self._control = ControlServer(config.state_dir, handlers(self._tell, *families))
         await self._control.start()
+        self._metrics = Metrics(config.metrics, status, self._tell)
+        self._spawn(self._metrics.keep())
         self._ready.set()
         self._notify.ready(self._in_short())
         self._spawn(self._notify.keep_alive(self._in_short))
@@ -186,6 +189,7 @@ class Supervisor:
         self._tell("stop", why="asked to")
         self._notify.stopping()
         self._control.stop()
+        await self._metrics.stop()
         await self._crew.stop()
         self._events.read(self._record)
         asyncio.get_running_loop().remove_reader(self._events.fd)

@@ -37,13 +37,14 @@ from pe_nfq.templates.usage import Usage, usage
 #: How old a shared status may be (s).
 FRESH: Final = 1.0
 _NONE: Final = (0,) * len(Kind)
-#: The counter's name, and the event that it counts.
-_COUNTERS: Final = (
-    ("reloads", "reloaded"),
-    ("reloads_failed", "reload-failed"),
-    ("steering_errors", "steering-error"),
-    ("worker_deaths", "worker-died"),
-)
+#: The events that are counted, by the counter's name.
+COUNTED: Final = {
+    "reloads": "reloaded",
+    "reloads_failed": "reload-failed",
+    "steering_errors": "steering-error",
+    "worker_deaths": "worker-died",
+    "worker_hangs": "worker-hung",
+}
 
 
 class HealthFacts(Protocol):
@@ -130,7 +131,7 @@ class Status:
                 "health": [] if of.health is None else list(of.health.history()),
             },
             "counters": {
-                **{name: of.recent.counts[event] for name, event in _COUNTERS},
+                **{name: of.recent.counts[event] for name, event in COUNTED.items()},
                 "log_lost": of.lost(),
             },
         }

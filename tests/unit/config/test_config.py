@@ -59,6 +59,7 @@ def test_defaults() -> None:
     assert (read.steering, read.vip_local) == (config.Steering.ROUTE, None)
     assert (read.mark_base, read.table_base, read.rule_priority) == (0x50600000, 506000000, 5060)
     assert (read.max_templates, read.verbosity, read.log_rate) == (1_000_000, 2, 1000)
+    assert str(read.metrics) == "127.0.0.1:9506"
     assert read.state_dir == Path(config.default_state_dir())
     spec = read.services[0]
     assert (spec.engine, spec.scheduler, spec.timeout) == ("sip", "wlc", 360)
@@ -300,3 +301,23 @@ def test_the_example_names_every_key_with_its_default() -> None:
     # The one default that depends on the machine.
     del whole["state_dir"]
     assert config.parse(whole, "test") == config.parse(tomllib.loads(EXAMPLE), "test")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "is_told"),
+    [
+        ("127.8.8.8:80", False),
+        ("[::1]:9506", False),
+        ("0.0.0.0:9506", True),
+        ("192.0.2.1:9506", True),
+        ("[::]:9506", True),
+        ("[2001:db8::1]:9506", True),
+        ("off", False),
+    ],
+)
+def test_metrics_that_others_may_reach_are_told_of(metrics: str, *, is_told: bool) -> None:
+    """Anybody who asks there sees Call-IDs: allowed, and hardly meant."""
+    read = config.parse({**minimal(), "metrics": metrics}, "test")
+
+    assert (read.metrics is None) == (metrics == "off")
+    assert [f"metrics at {metrics}: " in line for line in config.warnings(read)] == [True] * is_told

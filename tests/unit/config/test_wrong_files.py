@@ -97,7 +97,7 @@ TOP = (
         file("colour = 2"),
         "colour: unknown key; known here: workers, worker_cpus, queue, standby_queue, steering, "
         "vip_local, outbound, mark_base, table_base, rule_priority, allow_disk, state_dir, "
-        "max_templates, verbosity, log_rate, lifetime, adopt, service",
+        "max_templates, verbosity, log_rate, metrics, lifetime, adopt, service",
     ),
     Case(
         "unknown-key-hostile",
@@ -199,6 +199,17 @@ TOP = (
         "log-rate-zero",
         file("log_rate = 0"),
         "log_rate: 0 is not a whole number from 1 to 1000000",
+    ),
+    Case(
+        "metrics-by-name",
+        file('metrics = "localhost:9506"'),
+        'metrics: "localhost:9506" is not ADDRESS:PORT, like "127.0.0.1:9506" or "[::1]:9506", '
+        'nor "off"',
+    ),
+    Case(
+        "metrics-number",
+        file("metrics = 9506"),
+        'metrics: 9506 is not ADDRESS:PORT, like "127.0.0.1:9506" or "[::1]:9506", nor "off"',
     ),
     Case("empty-file", "", NO_SERVICE),
     Case(
