@@ -12,8 +12,8 @@ from pe_nfq.top.live import show
 from pe_nfq.top.looks import Viewer
 from pe_nfq.top.plain import print_blocks, print_once
 
-#: Seconds. Oftener than that costs the supervisor more than it tells.
-_LEAST_INTERVAL: Final = 0.2
+#: Seconds. The daemon gathers what it tells once a second, for all who ask.
+_LEAST_INTERVAL: Final = 1.0
 _MOST_INTERVAL: Final = 3600.0
 
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 _NAME: Final = "data/status.html"
 
 
-class Page(NamedTuple):
+class Served(NamedTuple):
     """`body`: HTML in UTF-8. `policy`: the value of its Content-Security-Policy header."""
 
     body: bytes
@@ -23,7 +23,7 @@ class Page(NamedTuple):
 
 
 @functools.cache
-def status_page() -> Page:
+def status_page() -> Served:
     """The page, read once."""
     body = resources.files("pe_nfq").joinpath(_NAME).read_bytes()
     policy = (
@@ -37,7 +37,7 @@ def status_page() -> Page:
         "form-action 'none'",
         "frame-ancestors 'none'",
     )
-    return Page(body, "; ".join(policy))
+    return Served(body, "; ".join(policy))
 
 
 def _digest(body: bytes, element: bytes) -> str:

@@ -3,14 +3,19 @@
 import json
 import os
 import threading
-import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pe_nfq.control.client import ask
 from pe_nfq.errors import ControlError
 from pe_nfq.top.rates import Picture, Status, picture
+
+#: Workers tell what they have counted once a second (`pe_nfq.tally`): over so many seconds a rate
+#: hardly shows when.
+WINDOW: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +31,32 @@ class Viewer:
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
-        self._before: Status | None = None
+        self._before: deque[Status] = deque()
         self._last: Picture | None = None
 
     def look(self) -> Look:
         """Ask once. A daemon that is gone is trouble, not an error: it may come back."""
         try:
             status = _status(self._state_dir)
-            self._last = picture(self._before, status)
+            if not self._before or self._before[-1]["now"] != status["now"]:
+                self._last = self._picture(status)
         except ControlError as error:
             return Look(self._last, str(error))
         except (KeyError, TypeError, ValueError, AttributeError):
             return Look(self._last, "the daemon answers as another version: use its pe-nfq top")
-        self._before = status
         return Look(self._last)
+
+    def _picture(self, status: Status) -> Picture:
+        """With rates since the newest look that is `WINDOW` old, or the oldest there is."""
+        looks = self._before
+        while len(looks) > 1 and looks[1]["now"] <= status["now"] - WINDOW:
+            looks.popleft()
+        if looks and (looks[0]["pid"], looks[0]["started"]) != (status["pid"], status["started"]):
+            # Another run of the daemon: its totals began anew.
+            looks.clear()
+        made = picture(looks[0] if looks else None, status)
+        looks.append(status)
+        return made
 
 
 def _status(state_dir: Path) -> Status:
@@ -66,13 +83,11 @@ class Looks:
         self._thread.start()
 
     def _run(self) -> None:
-        due = time.monotonic()
         while not self._ended.is_set():
             self.newest = self._look()
             os.write(self._bell, b"\0")
-            # No look is made up for: a slow daemon is not asked faster.
-            due = max(due + self._interval, time.monotonic())
-            self._ended.wait(due - time.monotonic())
+            # From the answer on: asked sooner, the daemon would give the same one again.
+            self._ended.wait(self._interval)
 
     def end(self) -> None:
         """Stop after the look that is being made."""

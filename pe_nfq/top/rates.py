@@ -129,7 +129,7 @@ def picture(before: Status | None, now: Status) -> Picture:
     """What `now` says, with rates since `before`. Raises KeyError, TypeError or ValueError.
 
     They are raised for an answer of another shape, which a daemon of another version gives.
-    Counters of another run of the daemon are not compared.
+    `before` must be of the same run of the daemon.
     """
     since = _Since(before, now)
     return Picture(
@@ -155,7 +155,7 @@ class _Since:
     """Totals of the look before, and the time that has passed."""
 
     def __init__(self, before: Status | None, now: Status) -> None:
-        if before is None or (before["pid"], before["started"]) != (now["pid"], now["started"]):
+        if before is None:
             before = {"now": now["now"], "services": (), "workers": ()}
         self.seconds = float(now["now"]) - float(before["now"])
         self.services = {service["service"]: service for service in before["services"]}

@@ -128,6 +128,7 @@ class _Scale(NamedTuple):
 def _service_cells(service: Service) -> Mapping[str, Text]:
     state, note = Text(f"{service.scheduler} {service.engine}", DIM), Text()
     if service.undecided:
+        state = Text("undecided", WARNING)
         note = Text(f"undecided {rate_text(service.undecided)}/s", WARNING)
     if service.in_panic:
         state = Text("all down", TROUBLE)
