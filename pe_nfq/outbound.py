@@ -263,5 +263,5 @@ def _for_sender(rules: Rules, dest: RealServer, asks: bool) -> Rules:
         choose=lambda key, load, state: (dest, state),
         choose_by_hash=lambda key, load, state: (dest, state),
         # An answer is nothing that a server started, and nothing that it waits for.
-        origin=Origin.SERVER if asks else Origin.SCHEDULED,
+        origin=Origin.SERVER if asks else Origin.ANSWER,
     )
