@@ -1,17 +1,18 @@
-"""Draining a real server under real calls: it empties, nobody is hurt, and whoever waits is told."""
+"""Draining a real server under real calls: it empties, nobody is hurt, who waits is told."""
 
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 
 import pytest
 
 from tests.lab import sipp
 from tests.lab.command import Command
-from tests.lab.daemon import PeNfq, endpoint
+from tests.lab.daemon import Options, PeNfq, endpoint
 from tests.lab.messages import call_ids, request
 from tests.lab.network import Lab
 from tests.lab.process import Process
@@ -33,7 +34,7 @@ def test_a_drain_under_load_ends_with_no_dialog_and_no_failed_call() -> None:
         lab = stack.enter_context(Lab(servers=3))
         for server in lab.servers:
             sipp.serve(server)
-        service = {"timeout": KEPT, "lifetime": "fixed"}
+        service: Options = {"timeout": KEPT, "lifetime": "fixed"}
         daemon = stack.enter_context(PeNfq(lab, top={"workers": 2}, service=service))
         traffic = stack.enter_context(watch(lab))
         caller = Caller(lab.client, CALLS)
@@ -82,10 +83,12 @@ def steered(shared: Steered) -> Iterator[Steered]:
 
 def test_a_drain_survives_a_reload_and_a_killed_supervisor(steered: Steered) -> None:
     """Its calls stay, and new ones go elsewhere, each time."""
+    daemon, kill_supervisor = steered.daemon, partial(killed, steered)
     held = talk(steered, call_ids("held", 8))
     assert command(steered).run("drain", at(steered.lab, 1)).returncode == 0
 
-    for number, happens in enumerate((lambda: None, steered.daemon.reload, killed(steered)), 2):
+    happenings: tuple[Callable[[], None], ...] = (lambda: None, daemon.reload, kill_supervisor)
+    for number, happens in enumerate(happenings, 2):
         happens()
         assert talk(steered, list(held), number) == held
         new = talk(steered, call_ids(f"new-{number}", 6))
@@ -101,7 +104,7 @@ def test_a_deadline_moves_what_is_left(steered: Steered) -> None:
     waiting = command(steered).start("drain", at(steered.lab, 1), "--deadline", "4s", "--wait")
     waiting.wait_for_output("draining")
     left = templates(steered.daemon)["server1"]
-    killed(steered)()
+    killed(steered)
     assert talk(steered, list(held), 2) == held
 
     status, returned = timed(waiting)
@@ -203,19 +206,10 @@ def templates(daemon: PeNfq) -> dict[str, int]:
     return {f"server{number}": count for number, (_, count) in enumerate(counts, 1)}
 
 
-def killed(steered: Steered) -> "Kill":
-    return Kill(steered)
-
-
-class Kill:
+def killed(steered: Steered) -> None:
     """SIGKILL to the supervisor, and a new one."""
-
-    def __init__(self, steered: Steered) -> None:
-        self._daemon = steered.daemon
-
-    def __call__(self) -> None:
-        self._daemon.process.stop(signal.SIGKILL)
-        self._daemon.start()
+    steered.daemon.process.stop(signal.SIGKILL)
+    steered.daemon.start()
 
 
 def talk(steered: Steered, calls: Sequence[bytes], number: int = 1) -> dict[bytes, str]:

@@ -8,7 +8,7 @@ import pytest
 
 from pe_nfq.control.client import ask
 from tests.lab.command import Command
-from tests.lab.daemon import endpoint
+from tests.lab.daemon import Options, endpoint
 from tests.lab.messages import call_ids, request
 from tests.lab.steered import Steered, steer
 from tests.lab.waiting import PATIENCE
@@ -20,7 +20,7 @@ CLIENT_PORT = 5070
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Steered]:
     """Three servers whose own requests pass the director; others say who is up."""
-    service = {"timeout": 60, "health": "external"}
+    service: Options = {"timeout": 60, "health": "external"}
     with steer(transit=True, top={"outbound": True}, service=service) as steered:
         yield steered
 
