@@ -29,6 +29,11 @@ listings:
   -L -c [-n] [--persistent-conn]  connection templates; with their Call-IDs
   -Z [-u VIP:PORT]                zero counters
 
+examples:
+  pe-nfq adm -A -u 203.0.113.10:5060 -s wlc -p 360 --pe sip -o
+  pe-nfq adm -a -u 203.0.113.10:5060 -r 192.0.2.11 -m -w 2
+  ipvsadm -Sn | pe-nfq adm -R
+
 Long options are ipvsadm's too. Exit status: 0; 2 the words are wrong; 255 refused;
 1 nothing to list.
 

@@ -4,8 +4,7 @@ A verb is a module with `add_parser(subparsers)` and `run(args) -> int`. Only
 the module of the verb at hand is imported: `explain` needs no pyroute2, and a
 capture can be explained where no NFQUEUE is.
 
-Status: 0 done, 1 the verb's own "no", 2 an error, 130 interrupted, 141 the
-reader of our output left.
+`pe_nfq.cli.exit_status` has the statuses.
 """
 
 import argparse
@@ -13,10 +12,11 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 from pe_nfq import __version__
+from pe_nfq.cli.exit_status import epilog
 from pe_nfq.errors import PeNfqError
 from pe_nfq.escape import show_text
 
@@ -38,6 +38,7 @@ VERBS: Final = {
     "rules": ("pe_nfq.cli.rules", "load, show, check and unload the netfilter rules"),
     "steering": ("pe_nfq.cli.steering", "show and clear what steering made in the kernel"),
     "status": ("pe_nfq.cli.status", "show how the running director is: health, drains, totals"),
+    "completion": ("pe_nfq.cli.completion", "print what has a shell complete this command"),
     "unit": ("pe_nfq.cli.unit", "print the systemd unit of the daemon"),
     "withdraw": ("pe_nfq.cli.withdraw", "take pe-nfq off this director, without a loss"),
 }
@@ -52,7 +53,7 @@ _LONGEST_MESSAGE: Final = 2000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
-    args = _parser(arguments).parse_args(arguments)
+    args = parser(arguments).parse_args(arguments)
     try:
         status = int(importlib.import_module(VERBS[args.verb][0]).run(args))
         sys.stdout.flush()
@@ -68,16 +69,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for a command line: of other verbs than its own it knows the names."""
+    # No option before the verb takes a value, so the first word that is one is the verb.
+    chosen = next((word for word in arguments if word in VERBS), None)
+    return _parser({chosen} if chosen else set())
+
+
+def full_parser() -> argparse.ArgumentParser:
+    """All verbs with all their options, for completion and manual. Imports all of them."""
+    return _parser(VERBS.keys())
+
+
+def _parser(whole: Set[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pe-nfq", description="A SIP persistence engine for Linux directors, on NFQUEUE."
+        prog="pe-nfq",
+        description="A SIP persistence engine for Linux directors, on NFQUEUE.",
+        epilog=epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pe-nfq {__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    # No option before the verb takes a value, so the first word that is one is the verb.
-    chosen = next((word for word in arguments if word in VERBS), None)
     for verb, (module, summary) in VERBS.items():
-        if verb == chosen:
+        if verb in whole:
             importlib.import_module(module).add_parser(subparsers)
         else:
             subparsers.add_parser(verb, help=summary)

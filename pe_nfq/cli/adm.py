@@ -31,7 +31,13 @@ _LONGEST: Final = 2000
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb: its words are ipvsadm's, so argparse keeps out of them."""
-    parser = subparsers.add_parser("adm", add_help=False, prefix_chars="\0")
+    parser = subparsers.add_parser(
+        "adm",
+        help="change and list services in ipvsadm's words",
+        description=USAGE,
+        add_help=False,
+        prefix_chars="\0",
+    )
     parser.add_argument("words", nargs=argparse.REMAINDER)
 
 

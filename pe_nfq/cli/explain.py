@@ -54,6 +54,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="say what would happen to the datagrams of a capture",
         description="Say which key the persistence engine finds in the datagrams of captures, and "
         "why it finds none. Line numbers are packet numbers, as Wireshark counts them.",
+        epilog="example: pe-nfq explain -c /etc/pe-nfq.toml calls.pcap",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.pcap", help="pcap or pcapng")
     parser.add_argument(

@@ -43,6 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="show services, real servers and templates",
         description="Services and real servers with their live templates (ipvsadm -Ln), or the "
         "templates themselves (ipvsadm -Lcn --persistent-conn).",
+        epilog="example: pe-nfq list --templates --json | jq -r .pe_data",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("-c", "--config", type=Path, metavar="FILE", help="take state_dir from it")

@@ -28,7 +28,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "log file again, SIGUSR2 makes way for a new version (pe-nfq upgrade).",
         epilog="example: pe-nfq run -c /etc/pe-nfq.toml | jq -c 'select(.event != \"match\")'",
     )
-    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "-c", "--config", type=Path, required=True, metavar="FILE", help="the configuration"
+    )
     parser.add_argument("--check", action="store_true", help="say whether FILE is right, and exit")
     # Asked by a daemon of the program that is to take its place.
     parser.add_argument("--rehearse", action="store_true", help=argparse.SUPPRESS)
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(again.OURS._asdict()))
         return 0
     with _log(args.log_file, args.log_format, config) as log:
-        host = Host(log.limit, partial(_execute, log))
+        host = Host(log.limit, partial(_execute, log), lambda: log.lost)
         asyncio.run(Supervisor(args.config, config, log.emit, host).run())
     return 0
 

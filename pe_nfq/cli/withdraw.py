@@ -37,7 +37,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "the director's own service sends them.",
         epilog="example: pe-nfq withdraw -c /etc/pe-nfq.toml",
     )
-    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "-c", "--config", type=Path, required=True, metavar="FILE", help="the daemon's"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
