@@ -18,7 +18,7 @@ _LOAD_RULES: Final = ROOT / "scripts" / "load-rules"
 #: Workers are fresh processes that import everything first; on a busy machine this takes seconds.
 _READY_TIMEOUT: Final = 30.0
 
-Options = Mapping[str, str | int | bool]
+Options = Mapping[str, str | float | bool]
 
 
 class PeNfq:
@@ -50,7 +50,7 @@ class PeNfq:
         self.config = lab.directory / "pe-nfq.toml"
         self.configure(weights)
 
-    def configure(self, weights: Sequence[int] = (), **service: str | int | bool) -> None:
+    def configure(self, weights: Sequence[int] = (), **service: str | float | bool) -> None:
         """Write the configuration; a server beyond the end of `weights` is left out of it.
 
         Without `weights` each has 1. `service` are options of the service, from now on.

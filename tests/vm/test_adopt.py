@@ -28,7 +28,7 @@ class Adopting(PeNfq):
         self._adopt = adopt or f"udp {endpoint(lab.vip)}"
         super().__init__(lab, top={"steering": steering, "verbosity": 2})
 
-    def configure(self, weights: Sequence[int] = (), **service: str | int | bool) -> None:
+    def configure(self, weights: Sequence[int] = (), **service: str | float | bool) -> None:
         """Write the configuration."""
         state_dir = self._top["state_dir"]
         self.config.write_text(
