@@ -28,6 +28,10 @@ class Coalesced(Generic[T]):
             self._next = asyncio.get_running_loop().create_task(self._run())
         return await asyncio.shield(self._next)
 
+    async def close(self) -> None:
+        """Begin no run any more; returns when none is at work."""
+        await self._one_at_a_time.acquire()
+
     async def _run(self) -> T:
         async with self._one_at_a_time:
             self._running, self._next = self._next, None

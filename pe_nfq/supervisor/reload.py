@@ -64,6 +64,10 @@ class Reload:
         """As SIGHUP asks for it; the log has the outcome."""
         await self._reload()
 
+    async def close(self) -> None:
+        """Begin none any more; returns when none is at work."""
+        await self._reload.close()
+
     async def reload(self, facts: Mapping[str, Any]) -> Answer:
         """Put the file in force; the answer is JSON: what has changed. Raises PeNfqError."""
         self._require_same_file(facts)
@@ -150,7 +154,8 @@ class Reload:
     async def _settle(self, old: Config, new: Config) -> list[str]:
         """The rest, which is no reason to go back; what of it did not work."""
         crew, warnings = self._parts.crew, []
-        self._parts.limit_log(new.verbosity, new.log_rate)
+        if (new.verbosity, new.log_rate) != (old.verbosity, old.log_rate):
+            self._parts.limit_log(new.verbosity, new.log_rate)
         if new.worker_cpus != old.worker_cpus:
             crew.pin(new.worker_cpus)
         try:

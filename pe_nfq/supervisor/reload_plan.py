@@ -40,7 +40,7 @@ def refuse_to_change(old: Config, new: Config) -> None:
     """A running daemon follows most of its file; the rest is built in. Raises PeNfqError."""
     for name in _BUILT_IN:
         if getattr(old, name) != getattr(new, name):
-            raise PeNfqError(f"{name} has changed: restart pe-nfq for it; nothing was reloaded")
+            raise PeNfqError(f"{name} has changed: restart pe-nfq for it")
 
 
 def differences(old: Config, new: Config, before: Specs, after: Specs) -> Facts:

@@ -152,16 +152,16 @@ def test_a_broken_file_at_reload_changes_nothing() -> None:
 
 
 def test_what_a_reload_cannot_change_is_refused() -> None:
-    """The number of workers is built into what runs: the log says what to do."""
-    with Lab(servers=1) as lab, PeNfq(lab, top={"workers": 1}) as daemon:
+    """The queues' numbers are built into what runs: the log says what to do."""
+    with Lab(servers=1) as lab, PeNfq(lab, top={"standby_queue": 5059}) as daemon:
         text = daemon.config.read_text()
-        daemon.config.write_text(text.replace("workers = 1", "workers = 2"))
+        daemon.config.write_text(text.replace("standby_queue = 5059", "standby_queue = 5058"))
         os.kill(daemon.process.pid, signal.SIGHUP)
         wait_until(lambda: daemon.events("reload-failed"), "the refusal")
         daemon.config.write_text(text)
 
         [event] = daemon.events("reload-failed")
-        assert event["error"] == "workers has changed: restart pe-nfq for it; nothing was reloaded"
+        assert event["error"] == "standby_queue has changed: restart pe-nfq for it"
 
 
 def test_a_second_supervisor_is_refused() -> None:

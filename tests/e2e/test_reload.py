@@ -284,8 +284,8 @@ def zombies(pid: int) -> list[str]:
 
 def inherited(pid: int) -> int:
     """How many times a process has the supervisor's lock open."""
-    links = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
-    return sum(link.endswith("supervisor.lock") for link in links)
+    links = (fd.readlink() for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(link.name == "supervisor.lock" for link in links)
 
 
 def without_counters(text: str) -> list[str]:
