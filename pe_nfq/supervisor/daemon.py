@@ -202,6 +202,7 @@ class Supervisor:
         """
         self._notify.reloading("a new version takes over")
         await self._control.finish()
+        await self._reload.close()
         hold_signals()
         await self._cancel_tasks()
         self._crew.make_old()
@@ -258,6 +259,7 @@ class Supervisor:
                 thread=self._table_thread,
                 tallies=self._tallies,
                 recent=self._recent,
+                lost=self._host.log_lost,
                 health=self._health,
             )
         )

@@ -26,11 +26,13 @@ def _cannot(command: list[str]) -> NoReturn:
 class Host:
     """`limit_log(verbosity, rate)` sets what the log takes.
 
-    `execute(command)` does not return; raises PeNfqError where it cannot.
+    `execute(command)` does not return; raises PeNfqError where it cannot. `log_lost()`:
+    lines that no output took.
     """
 
     limit_log: Callable[[int, int], None] = lambda _verbosity, _rate: None
     execute: Callable[[list[str]], NoReturn] = _cannot
+    log_lost: Callable[[], int] = lambda: 0
 
 
 def hold_signals() -> None:
