@@ -137,7 +137,7 @@ class RadiusDirector(PeNfq):
         service = {"engine": "radius", **(service or {})}
         super().__init__(lab, top={"workers": 2, **(top or {})}, service=service)
 
-    def configure(self, weights: Sequence[int] = (), **service: str | int | bool) -> None:
+    def configure(self, weights: Sequence[int] = (), **service: str | float | bool) -> None:
         """As there, for each port; `weights` are left at 1."""
         first, *others = (endpoint(self._lab.vip, port) for port in self._ports)
         super().configure(weights, address=first, **service)
