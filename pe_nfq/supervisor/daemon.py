@@ -259,6 +259,7 @@ class Supervisor:
                 thread=self._table_thread,
                 tallies=self._tallies,
                 recent=self._recent,
+                lost=self._host.log_lost,
                 health=self._health,
             )
         )
