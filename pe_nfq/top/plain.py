@@ -14,6 +14,9 @@ from pe_nfq.top.view import plain
 
 #: As wide as the notes need; no reader of a pipe minds.
 _COLUMNS: Final = 140
+#: How rich marks what it cut, and what every reader of text can read.
+_CUT: Final = "\N{HORIZONTAL ELLIPSIS}"
+_ASCII_CUT: Final = "~"
 
 
 def print_once(viewer: Viewer, interval: float) -> None:
@@ -48,4 +51,4 @@ def print_blocks(viewer: Viewer, interval: float) -> None:
 def _print(picture: Picture) -> None:
     console = Console(width=_COLUMNS, force_terminal=False, color_system=None, highlight=False)
     for line in console.render_lines(plain(picture, Size(_COLUMNS, 0)), pad=False):
-        print("".join(segment.text for segment in line).rstrip())
+        print("".join(segment.text for segment in line).rstrip().replace(_CUT, _ASCII_CUT))

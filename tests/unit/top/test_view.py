@@ -82,6 +82,15 @@ def test_a_thousand_servers_fit_too(width: int, height: int) -> None:
     assert f"{rows - shown + 1}-255 of 255" in last[-1]
 
 
+def test_newest_dialogs_have_room_beside_many_servers() -> None:
+    """Four at least, on a tall terminal."""
+    services = [service(NAME, [dest(n) for n in range(1, 200)])]
+    found = look(services=services, decisions=[decision(f"{n}@x", at=NOW + n) for n in range(9)])
+
+    drawn = "\n".join(lines(found, 80, 24))
+    assert [f"{n}@x" for n in range(9) if f"{n}@x" in drawn] == ["5@x", "6@x", "7@x", "8@x"]
+
+
 def test_an_offset_beyond_the_end_shows_the_end() -> None:
     """The list has become shorter since the key."""
     assert [line for line in lines(many(3), 80, 24, Choice(offset=500)) if "192.0.2.1:5060" in line]
