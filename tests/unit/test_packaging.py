@@ -83,17 +83,30 @@ def test_scripts_are_commands(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)
 
 
+def names_in_wheel(directory: Path) -> set[str]:
+    """Build a wheel there; what is in it."""
+    build = "import setuptools.build_meta as b; b.build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=directory, check=True, capture_output=True)
+    [wheel] = (directory / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as built:
+        return set(built.namelist())
+
+
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
-    """The names in a wheel and in a source archive, built from a copy: builds leave litter."""
+    """The names in a source archive, built from a copy, and in the wheel that it makes."""
     copy = tmp_path_factory.mktemp("build") / "pe-nfq"
     ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "*.egg-info")
     shutil.copytree(ROOT, copy, ignore=ignored)
-    build = "import setuptools.build_meta as b; b.build_wheel('dist'); b.build_sdist('dist')"
+    build = "import setuptools.build_meta as b; b.build_sdist('dist')"
     subprocess.run([sys.executable, "-c", build], cwd=copy, check=True, capture_output=True)
-    (wheel,), (source,) = (copy / "dist").glob("*.whl"), (copy / "dist").glob("*.tar.gz")
-    with zipfile.ZipFile(wheel) as built, tarfile.open(source) as packed:
-        return set(built.namelist()), {name.partition("/")[2] for name in packed.getnames()}
+    [source] = (copy / "dist").glob("*.tar.gz")
+    with tarfile.open(source) as packed:
+        packed.extractall(copy / "unpacked", filter="data")
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    [unpacked] = (copy / "unpacked").iterdir()
+    # As pip does from a source archive: a file that it lacks is not in the wheel either.
+    return names_in_wheel(unpacked), names
 
 
 def test_a_wheel_has_all_that_is_used_at_run_time(archives: tuple[set[str], set[str]]) -> None:
@@ -106,10 +119,15 @@ def test_a_wheel_has_all_that_is_used_at_run_time(archives: tuple[set[str], set[
         "pe_nfq/data/pe-nfq.toml",
         f"{name}.data/data/share/pe-nfq/rules/prerouting.iptables",
         f"{name}.data/data/share/pe-nfq/rules/prerouting.nft",
+        f"{name}.data/data/share/man/man1/pe-nfq.1",
+        f"{name}.data/data/share/man/man5/pe-nfq.toml.5",
         f"{name}.dist-info/licenses/LICENSE",
         f"{name}.dist-info/entry_points.txt",
     }
-    assert not [path for path in wheel if path.startswith(("tests", "scripts"))]
+    files = {path for path in (ROOT / "pe_nfq/data").rglob("*") if path.is_file()}
+    manual = ROOT / "pe_nfq/data/man"
+    assert wheel >= {str(path.relative_to(ROOT)) for path in files if path.parent != manual}
+    assert not [path for path in wheel if path.startswith(("tests", "scripts", "pe_nfq/data/man"))]
 
 
 def test_a_source_archive_is_the_whole_project(archives: tuple[set[str], set[str]]) -> None:
