@@ -77,10 +77,11 @@ class Browser:
         """Wait until a JavaScript expression is true. Raises TimeoutError."""
         wait_until(lambda: self.evaluate(expression), expression, timeout)
 
-    def press(self, key: str, code: int) -> None:
-        """Press and release a key by its name and its Windows virtual key code."""
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code)
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press and release a key: its name, its Windows virtual key code, what it types."""
+        facts = {"key": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **facts)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **facts)
 
     def screenshot(self) -> bytes:
         """What the window shows, as PNG."""
