@@ -96,6 +96,8 @@ def _blocked(table: RuleTable, rules: RuleSet) -> Iterator[Obstacle]:
         replies += [Packet(caller.family, "NEW", src=caller) for caller in callers]
     for packet in (*requests(rules), *replies):
         hooks = _REQUEST_HOOKS[rules.kind] if packet.dst else _REPLY_HOOKS
+        if rules.asks and packet.src in rules.server_endpoints:
+            hooks = (*hooks, "input")
         untracked = packet._replace(state=_UNTRACKED)
         for base, end in _all_ends(table, "filter", hooks, packet, untracked):
             if (end.first, end.second) == (End.ACCEPT, End.DROP) and end.by:

@@ -83,7 +83,8 @@ class RuleSet:
     addresses of their own, pass this director, beside the masq servers of
     `services`. `outbound`: queue what servers send through the director, too;
     None: for masq servers only. `rewrites`: masq servers' datagrams get their
-    service's address from rules of ours. Raises RulesError.
+    service's address from rules of ours. `asks`: this director checks servers'
+    health, and their answers come to itself. Raises RulesError.
     """
 
     services: tuple[Service, ...]
@@ -91,6 +92,7 @@ class RuleSet:
     kind: Kind = Kind.PREROUTING
     outbound: bool | None = None
     rewrites: bool = True
+    asks: bool = False
     queue: int = DEFAULT_QUEUE
     workers: int = 1
     standby_queue: int = DEFAULT_QUEUE - 1

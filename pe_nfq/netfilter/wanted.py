@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from pe_nfq.config import Config, ServiceSpec, Steering
+from pe_nfq.config import AdoptSpec, Check, Config, ServiceSpec, Steering
 from pe_nfq.errors import RulesError, TableError
 from pe_nfq.model import VirtualService
 from pe_nfq.netfilter.ruleset import Kind, RuleSet, Service
@@ -50,11 +50,16 @@ def _rules(config: Config, services: Iterable[Service]) -> RuleSet:
         services=tuple(services),
         kind=KINDS[config.steering],
         outbound=config.outbound,
+        asks=any(map(_is_asked, (*config.services, *config.adopt))),
         queue=config.queue,
         workers=config.workers,
         standby_queue=config.standby_queue,
         mark_base=config.mark_base,
     )
+
+
+def _is_asked(spec: ServiceSpec | AdoptSpec) -> bool:
+    return spec.health is not None and spec.health.check is Check.OPTIONS
 
 
 def _of_spec(spec: ServiceSpec) -> Service:

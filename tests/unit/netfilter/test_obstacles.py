@@ -1,5 +1,7 @@
 """What stands in the way of what masq servers send, and what does not, told from saved rules."""
 
+from dataclasses import replace
+
 from pe_nfq.model import Endpoint, Method
 from pe_nfq.netfilter import save
 from pe_nfq.netfilter.firewall_xtables import tables
@@ -21,6 +23,16 @@ STATEFUL = """\
 :FORWARD DROP [0:0]
 -A FORWARD -s 10.0.0.0/24 -m conntrack --ctstate NEW -j ACCEPT
 -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+COMMIT
+"""
+
+#: What protects the director itself.
+HOST = """\
+*filter
+:INPUT DROP [0:0]
+:FORWARD ACCEPT [0:0]
+-A INPUT -d 203.0.113.10 -p udp -m udp --dport 5060 -j ACCEPT
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
 COMMIT
 """
 
@@ -53,3 +65,13 @@ def test_a_stateful_firewall_must_let_masq_servers_pass_from_any_port() -> None:
         "iptables -t filter -I FORWARD 1 -s 10.0.0.1 -p udp"
         " -m conntrack --ctstate UNTRACKED -j ACCEPT",
     ]
+
+
+def test_a_stateful_firewall_must_let_answers_to_health_checks_in() -> None:
+    """They come to the director itself, and are not tracked: all servers would be down."""
+    assert remedies(HOST, MASQ) == []
+    assert remedies(HOST, replace(MASQ, asks=True)) == [
+        "iptables -t filter -I INPUT 2 -s 10.0.0.1 -p udp --sport 5070"
+        " -m conntrack --ctstate UNTRACKED -j ACCEPT",
+    ]
+    assert remedies(HOST, replace(ROUTE, asks=True, kind=Kind.INPUT)) == []

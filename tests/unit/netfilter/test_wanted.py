@@ -15,3 +15,11 @@ def test_before_anything_is_adopted(tmp_path: Path) -> None:
     config = parse(table, "file")
     with pytest.raises(RulesError, match=r"^nothing is adopted yet: start pe-nfq run"):
         rules_now(config)
+
+
+def test_whoever_checks_health_hears_servers(tmp_path: Path) -> None:
+    """By asking them; not where others say it."""
+    where = {"state_dir": str(tmp_path), "allow_disk": True, "steering": "mark"}
+    for health, asks in (("none", False), ("external", False), ("options", True)):
+        service = {"address": "203.0.113.10:5060", "health": health}
+        assert rules_now(parse({**where, "service": [service]}, "file")).asks is asks
