@@ -72,3 +72,14 @@ def test_unlisted_events_share_one_counter_and_one_budget() -> None:
     gate = Gate(DIALOGS, rate=1000)
     assert sum(gate.admits(f"event-{n}", now=1000) for n in range(100)) == FEW
     assert gate.report(1000, last=True) == {OVER_BUDGET: {"unlisted": 100 - FEW}}
+
+
+def test_limits_can_change() -> None:
+    """At once, and what was kept back before is still reported."""
+    gate = Gate(DIALOGS, rate=1)
+    assert admitted(gate, "expired", 2, now=1000) == 1
+    gate.limit(DIALOGS, 3)
+    assert admitted(gate, "expired", 4, now=1000) == 3
+    gate.limit(0, 3)
+    assert not gate.admits("expired", now=3000)
+    assert gate.report(3000) == {OVER_BUDGET: {"expired": 2}}

@@ -296,3 +296,26 @@ def test_a_change_that_cannot_be_remembered_is_made_and_told(
             "services.json: No space left on device"
         }
     ]
+
+
+def test_what_a_reload_would_do_is_foreseen_and_not_done(tmp_path: Path) -> None:
+    """The services and the snapshot that would be; nothing is published, remembered or told."""
+    start = config(tmp_path, table(A, "192.0.2.11"))
+    new = config(tmp_path, table(A, "192.0.2.11", "192.0.2.12"), table(C))
+
+    async def foresee(supervisor: Supervisor) -> None:
+        await supervisor.edit(*OTHER)
+        told, snapshot = list(supervisor.events), supervisor.table.snapshot()
+        outlook = await supervisor.changes.foresee(new)
+
+        assert [str(service) for service in outlook.desired.services] == [f"udp {A}", C]
+        assert outlook.foreseen.old == snapshot == supervisor.table.snapshot()
+        assert [len(service.dests) for service in outlook.foreseen.new.services] == [2, 0]
+        assert supervisor.events == told
+        assert supervisor.changes.config == start
+        assert supervisor.changes.desired.services == OTHER
+        # The same happens when it is done.
+        await supervisor.changes.reload(new)
+        assert supervisor.table.snapshot() == outlook.foreseen.new
+
+    live(start, foresee)

@@ -10,7 +10,7 @@ from pe_nfq.templates import Ids, Table
 from pe_nfq.templates import publish as publish_now
 from pe_nfq.templates.epoch import EPOCH, SNAPSHOT
 from pe_nfq.templates.layout import service_key, silent_until
-from pe_nfq.templates.publish import reserve, touch
+from pe_nfq.templates.publish import preview, reserve, touch
 from pe_nfq.templates.upkeep import purge
 from tests.tables import by_number, first_dest, publish_services, services, settle
 
@@ -187,3 +187,24 @@ def test_a_publisher_that_died_before_its_commit_is_undone(table: Table) -> None
     touch(table)
     assert table.snapshot_number == 2
     assert table.cells[EPOCH] > epoch
+
+
+def test_a_preview_writes_nothing(table: Table) -> None:
+    """It has the numbers that a publication would take, and takes none; nobody looks again."""
+
+    def written() -> list[tuple[bytes, bytes]]:
+        db = table.environment.db
+        with table.read() as txn:
+            return [
+                (bytes(key), bytes(value))
+                for name in ("ids", "meta", "services")
+                for key, value in txn.cursor(db=db[name])
+            ]
+
+    publish(table, 1, 2)
+    before, epoch = written(), table.cells[EPOCH]
+    build = services(by_number(1, 3), timeout=P)
+    foreseen = preview(table, 0, build)
+
+    assert (written(), table.cells[EPOCH]) == (before, epoch)
+    assert preview(table, 0, build) == foreseen == publish_services(table, build)
