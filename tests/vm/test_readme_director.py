@@ -29,7 +29,7 @@ iptables-save; ip6tables-save; ipvsadm -Sn
 def blocks() -> list[list[str]]:
     """The command lines of the section, block by block, without comments."""
     text = (ROOT / "README.rst").read_text()
-    section = text.split("On your director\n---")[1].split("\n~~~")[0]
+    section = text.split("On your director\n~~~")[1].split("\n~~~")[0]
     found = re.findall(r"::\n\n((?:    .+\n)+)", section)
     return [[re.sub(r"\s+#.*", "", line).strip() for line in b.splitlines()] for b in found]
 
