@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pe_nfq.cli.progress import shown_while
 from pe_nfq.config import load, parse
 from pe_nfq.errors import ConfigError
 
@@ -50,7 +51,11 @@ def run(args: argparse.Namespace) -> int:
     """Do it. Raises PeNfqError."""
     from pe_nfq.check.items import report, report_json, worst
 
-    items = list(_items(args.config))
+    items = []
+    with shown_while("looking") as say:
+        for item in _items(args.config):
+            items.append(item)
+            say(f"looked at {item.name}")
     print(report_json(items) if args.json else report(items))
     return worst(items)
 

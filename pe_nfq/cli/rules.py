@@ -1,6 +1,7 @@
 """`pe-nfq rules`: load, show, check and unload the netfilter rules."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -8,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from pe_nfq.cli.progress import shown_while
 from pe_nfq.config import Steering
 from pe_nfq.config import load as load_config
 from pe_nfq.errors import RulesError
@@ -78,7 +80,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     how.add_argument("--backend", choices=("auto", *backend.NAMES), default="auto")
     how.add_argument("--dry-run", action="store_true", help="print what would be done")
     how.add_argument("--force", action="store_true", help="load though a firewall would block it")
-    how.add_argument("--json", action="store_true", help="of check")
+    how.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,49 +91,60 @@ def run(args: argparse.Namespace) -> int:
 def _load(args: argparse.Namespace) -> int:
     # What is wanted is read with the lock held: a daemon that publishes other services meanwhile
     # waits for it, and then finds rules to bring in line.
-    with backend.Exclusive():
-        return _load_alone(args)
+    with shown_while("loading, and waiting until the old queues are empty"), backend.Exclusive():
+        warning, text, facts = _load_alone(args)
+    if warning:
+        print(f"pe-nfq: warning: {warning}", file=sys.stderr)
+    return _say(args, text, facts)
 
 
-def _load_alone(args: argparse.Namespace) -> int:
+def _load_alone(args: argparse.Namespace) -> tuple[str, str, object]:
+    """A warning or "", what was done, and that for programs."""
     settled = rewriting.settle(_rules(args))
     rules = settled.rules
+    warning = settled.trouble and f"{settled.trouble}; {settled.remedy}"
     if settled.leaks and not args.force:
-        what = f"{settled.trouble}; {settled.remedy}"
-        raise RulesError(f"{what} (or give --force)")
-    if settled.trouble:
-        print(f"pe-nfq: warning: {settled.trouble}; {settled.remedy}", file=sys.stderr)
+        raise RulesError(f"{warning} (or give --force)")
     chosen = backend.choose(args.backend, rules)
     if not args.force:
         obstacles.refuse(rules)
     if args.dry_run:
-        print(*backend.planned_load(chosen, rules), sep="\n")
-        print(*backend.planned_unload(backend.leftovers(chosen, rules)), sep="\n", end="")
-        return 0
+        planned = [*map(str, backend.planned_load(chosen, rules))]
+        planned += backend.planned_unload(backend.leftovers(chosen, rules))
+        return warning, "\n".join(planned), {"commands": planned}
     backend.load(chosen, rules)
-    print(f"loaded with {chosen.name}: {', '.join(map(str, rules.services))}")
+    services = [str(service) for service in rules.services]
+    text = f"loaded with {chosen.name}: {', '.join(services)}"
+    return warning, text, {"backend": chosen.name, "services": services}
+
+
+def _say(args: argparse.Namespace, text: str, facts: object) -> int:
+    print(json.dumps(facts) if args.json else text)
     return 0
 
 
 def _unload(args: argparse.Namespace) -> int:
-    with backend.Exclusive():
+    with shown_while("waiting until the queues are empty"), backend.Exclusive():
         victims = [v for v in backend.everything() if args.backend in ("auto", v[0].name)]
-        if args.dry_run and victims:
-            print(*backend.planned_unload(victims), sep="\n")
-            return 0
-        backend.retire(victims)
-    print("unloaded" if victims else "nothing was loaded")
-    return 0
+        planned = list(backend.planned_unload(victims))
+        if not args.dry_run:
+            backend.retire(victims)
+    if args.dry_run and victims:
+        return _say(args, "\n".join(planned), {"commands": planned})
+    text = "unloaded" if victims else "nothing was loaded"
+    return _say(args, text, {"unloaded": [held.name for held, _ in victims]})
 
 
 def _show(args: argparse.Namespace) -> int:
-    lines = [line for holder, _ in backend.everything() for line in holder.show()]
+    loaded = {holder.name: list(holder.show()) for holder, _ in backend.everything()}
+    unreachable = backend.RETURNS.unreachable()
+    lines = [line for rules in loaded.values() for line in rules]
     lines += [
         f"# {server} has answered {times} times by an ICMP error: does its SIP process run?"
-        for server, times in backend.RETURNS.unreachable().items()
+        for server, times in unreachable.items()
     ]
-    print(*lines or ["nothing is loaded"], sep="\n")
-    return 0
+    facts = {"rules": loaded, "icmp_errors": {str(s): times for s, times in unreachable.items()}}
+    return _say(args, "\n".join(lines or ["nothing is loaded"]), facts)
 
 
 def _check(args: argparse.Namespace) -> int:

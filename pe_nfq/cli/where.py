@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pe_nfq.cli.progress import shown_while
 from pe_nfq.config import default_state_dir, load
 from pe_nfq.control.client import ask
 from pe_nfq.control.protocol import REFUSED
@@ -30,7 +31,8 @@ def state_dir_of(args: argparse.Namespace) -> Path:
 
 def ask_for_json(state_dir: Path, verb: str, **facts: Any) -> dict[str, Any]:
     """What the daemon answers; its warnings go to stderr. Raises ControlError."""
-    answer = ask(state_dir, verb, **facts)
+    with shown_while("waiting for the daemon"):
+        answer = ask(state_dir, verb, **facts)
     if answer.status == REFUSED:
         raise ControlError(answer.err.strip())
     for line in answer.err.splitlines():

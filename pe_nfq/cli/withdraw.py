@@ -6,12 +6,14 @@ steering made in the kernel, which no datagram uses any more.
 """
 
 import argparse
+import json
 import os
 import select
 import signal
 from pathlib import Path
 from typing import Final
 
+from pe_nfq.cli.progress import shown_while
 from pe_nfq.config import load
 from pe_nfq.errors import ConfigError, PeNfqError
 from pe_nfq.netfilter import backend
@@ -40,6 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "-c", "--config", type=Path, required=True, metavar="FILE", help="the daemon's"
     )
+    parser.add_argument("--json", action="store_true", help="one JSON object, when all is done")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,13 +51,24 @@ def run(args: argparse.Namespace) -> int:
         config = load(args.config)
     except ConfigError as error:
         raise PeNfqError(f"{error}. {_WITHOUT_FILE}") from None
-    with backend.Exclusive():
+    facts: dict[str, object] = {}
+
+    def done(step: str, what: str, fact: object) -> None:
+        facts[step] = fact
+        if not args.json:
+            print(f"{step}: {what}", flush=True)
+
+    with shown_while("waiting until the queues are empty"), backend.Exclusive():
         victims = list(backend.everything())
         backend.retire(victims)
-    print(f"rules: {'unloaded' if victims else 'none were loaded'}", flush=True)
-    print(f"daemon: {_stop(config.state_dir)}", flush=True)
+    done("rules", "unloaded" if victims else "none were loaded", bool(victims))
+    with shown_while("waiting until the workers have left their queues"):
+        stopped = _stop(config.state_dir)
+    done("daemon", stopped, stopped)
     changes = [line for kind in _STEERINGS for line in _clear(kind, Settings.of(config))]
-    print(f"steering: {len(changes)} objects of ours removed from the kernel")
+    done("steering", f"{len(changes)} objects of ours removed from the kernel", len(changes))
+    if args.json:
+        print(json.dumps(facts))
     return 0
 
 
