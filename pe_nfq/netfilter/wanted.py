@@ -50,7 +50,7 @@ def _rules(config: Config, services: Iterable[Service]) -> RuleSet:
         services=tuple(services),
         kind=KINDS[config.steering],
         outbound=config.outbound,
-        asks=any(map(_is_asked, (*config.services, *config.adopt))),
+        asks=any(map(_is_asked, config.services)) or any(map(_is_asked, config.adopt)),
         queue=config.queue,
         workers=config.workers,
         standby_queue=config.standby_queue,

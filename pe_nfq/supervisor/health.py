@@ -1,43 +1,32 @@
 """Health checks at work: which servers are asked, what becomes of what they answer.
 
-`follow` takes the services in force; `keep` asks their servers (`pe_nfq.health`)
-and lets `Standings` know, which a publication brings to workers, steering and
-net. `pe-nfq health` says the same of servers that others check.
+`follow` takes the services in force; `keep` asks their servers (`Watches`) and
+lets `Standings` know, which a publication brings to workers, steering and net.
+`pe-nfq health` says the same of servers that others check.
 """
 
-import asyncio
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pe_nfq.config import Check, HealthSpec, ServerSpec, ServiceSpec
+from pe_nfq.config import Check, HealthSpec, ServiceSpec
 from pe_nfq.config.health import health_word
 from pe_nfq.control.protocol import Answer, refusal
 from pe_nfq.errors import ControlError
 from pe_nfq.escape import show_text
-from pe_nfq.health import (
-    Judge,
-    Outcome,
-    Prober,
-    Target,
-    first_probe,
-    next_probe,
-    passes,
-    worst_case,
-)
-from pe_nfq.model import Endpoint, Panic, Snapshot
+from pe_nfq.health import worst_case
+from pe_nfq.model import Panic, Snapshot
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.publisher import Publisher
 from pe_nfq.supervisor.selection import select
 from pe_nfq.supervisor.standings import ServerName, Standings
 from pe_nfq.supervisor.verbs import Verb
+from pe_nfq.supervisor.watches import Watches
 from pe_nfq.templates import boottime_ms, unix_time
 
 #: Changes that `history` keeps.
 MOST: Final = 200
-_NOT_ASKED: Final = "not asked yet"
 _NOT_SAID: Final = "nobody has said it yet"
 _LOOK: Final = "look at its SIP server"
 _LOOK_AT_ALL: Final = (
@@ -48,21 +37,6 @@ _PANIC: Final[Mapping[Panic, str]] = {
     Panic.NET: f"new dialogs go to any server, by client address; {_LOOK_AT_ALL}",
     Panic.DROP: f"new dialogs are dropped; {_LOOK_AT_ALL}",
 }
-
-
-@dataclass(slots=True)
-class _Watch:
-    """A server that is asked. `since` (ms): when that began; `why`, `rtt`: of the last probe."""
-
-    name: ServerName
-    spec: HealthSpec
-    target: Target
-    judge: Judge
-    since: int = field(default_factory=boottime_ms)
-    why: str = _NOT_ASKED
-    rtt: float | None = None
-    is_asked: bool = True
-    task: asyncio.Task[None] | None = None
 
 
 class Health:
@@ -79,14 +53,12 @@ class Health:
         self._publisher = publisher
         self._tell = tell
         # Not for secrets: it spreads probes.
-        self._chance = chance or random.Random()  # noqa: S311
+        chance = chance or random.Random()  # noqa: S311
+        self._watches = Watches(self._known, self._set, tell, chance)
         self._checks: dict[str, HealthSpec] = {}
         self._servers: dict[ServerName, HealthSpec | None] = {}
-        self._watches: dict[ServerName, _Watch] = {}
         self._in_panic: frozenset[str] = frozenset()
         self._history: tuple[Mapping[str, Any], ...] = ()
-        self._prober: Prober | None = None
-        self._group: asyncio.TaskGroup | None = None
 
     # -- what is checked ---------------------------------------------------------
 
@@ -98,21 +70,14 @@ class Health:
             for service in services
             for server in service.servers
         }
-        self._watch(_targets(services))
+        self._watches.follow(services)
         self._forget({name for name, health in self._servers.items() if health})
         self._look_for_panic(snapshot)
 
     async def keep(self) -> None:
         """Ask who is to be asked, and publish what changes, for ever."""
-        self._prober = Prober()
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                for watch in self._watches.values():
-                    self._start(watch)
-                await self._publisher.keep()
-        finally:
-            self._group = None
-            self._prober.close()
+        async with self._watches.asking():
+            await self._publisher.keep()
 
     def _tell_checks(self, checks: dict[str, HealthSpec]) -> None:
         for service in {**self._checks, **checks}:
@@ -123,25 +88,6 @@ class Health:
                 self._tell("health", service=service, check=check, worst_case_s=worst)
         self._checks = checks
 
-    def _watch(self, targets: Mapping[ServerName, tuple[HealthSpec, Target]]) -> None:
-        for name, watch in list(self._watches.items()):
-            if targets.get(name) != (watch.spec, watch.target):
-                if watch.task is not None:
-                    watch.task.cancel()
-                del self._watches[name]
-        for name, (spec, target) in targets.items():
-            if name not in self._watches:
-                known = self._standings.health.get(name)
-                judge = Judge(spec.rise, spec.fall, known.is_up if known else None)
-                self._watches[name] = watch = _Watch(name, spec, target, judge)
-                self._start(watch)
-        if self._prober is not None:
-            self._prober.keep_only({target.source for _, target in targets.values()})
-
-    def _start(self, watch: _Watch) -> None:
-        if self._group is not None and self._prober is not None:
-            watch.task = self._group.create_task(self._ask(watch, self._prober))
-
     def _forget(self, checked: Iterable[ServerName]) -> None:
         before = self._standings.health
         self._standings.forget_health(but=checked)
@@ -150,26 +96,11 @@ class Health:
 
     # -- what comes of it --------------------------------------------------------
 
-    async def _ask(self, watch: _Watch, prober: Prober) -> None:
-        loop, spec = asyncio.get_running_loop(), watch.spec
-        due = first_probe(loop.time(), spec.interval, self._chance)
-        while True:
-            await asyncio.sleep(due - loop.time())
-            due = next_probe(loop.time(), spec.interval, self._chance)
-            self._hear(watch, await prober.probe(watch.target, spec.timeout))
+    def _known(self, name: ServerName) -> bool | None:
+        known = self._standings.health.get(name)
+        return None if known is None else known.is_up
 
-    def _hear(self, watch: _Watch, outcome: Outcome) -> None:
-        if not outcome.is_asked and (watch.is_asked or outcome.why != watch.why):
-            of = {"service": watch.name.service, "dest": watch.name.dest}
-            self._tell("health-error", error=outcome.why, **of)
-        watch.why, watch.rtt, watch.is_asked = outcome.why, outcome.rtt, outcome.is_asked
-        if not outcome.is_asked:
-            return
-        passed = passes(watch.spec.accept, outcome.code)
-        if watch.judge.take(passed=passed):
-            self._set(watch.name, outcome.why, is_up=passed)
-
-    def _set(self, name: ServerName, why: str, *, is_up: bool) -> bool:
+    def _set(self, name: ServerName, is_up: bool, why: str) -> bool:
         """Whether that is a change."""
         now = boottime_ms()
         if not self._standings.set_health(name, is_up=is_up, why=why, now=now):
@@ -238,7 +169,7 @@ class Health:
                 return refusal("health takes server, state (up or down), service and why, strings")
         names = self._external(select(list(self._servers), server, service))
         why = show_text(why) or "said by pe-nfq health"
-        changed = [self._set(name, why, is_up=state == "up") for name in names]
+        changed = [self._set(name, state == "up", why) for name in names]
         if any(changed):
             await self._publisher.done()
         said = [{"service": name.service, "dest": name.dest, "state": state} for name in names]
@@ -258,22 +189,6 @@ class Health:
     def _is_external(self, name: ServerName) -> bool:
         spec = self._servers[name]
         return spec is not None and spec.check is Check.EXTERNAL
-
-
-def _targets(services: Sequence[ServiceSpec]) -> dict[ServerName, tuple[HealthSpec, Target]]:
-    return {
-        ServerName(str(service), str(server.endpoint)): (health, _target(service, server, health))
-        for service in services
-        if (health := service.health) and health.check is Check.OPTIONS
-        for server in service.servers
-    }
-
-
-def _target(service: ServiceSpec, server: ServerSpec, health: HealthSpec) -> Target:
-    """Its own address; a masq server's answer may come in the service's name."""
-    address, port = server.endpoint
-    alias = b"" if service.fwmark else service.endpoint.address
-    return Target(Endpoint(address, health.port or port), health.source, alias)
 
 
 def _facts(state: str, since: float, why: str, rtt_ms: float | None) -> Mapping[str, Any]:
