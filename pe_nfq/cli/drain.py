@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pe_nfq.cli.drains import drain_facts, drain_lines, drains_of, held_by
+from pe_nfq.cli.drains import configured_in, drain_facts, drain_lines, drains_of, held_by
 from pe_nfq.cli.progress import Progress
 from pe_nfq.cli.where import add_where, ask_for_json, state_dir_of
 from pe_nfq.config.duration import parse_duration, show_duration
@@ -119,6 +119,7 @@ def _list(state_dir: Path, *, as_json: bool) -> int:
     try:
         ids = {text: number for number, text in names(table).items()}
         held = {name: held_by(table, ids, name) for name in drains}
+        configured = configured_in(table)
     finally:
         table.close()
     now = boottime_ms()
@@ -128,6 +129,8 @@ def _list(state_dir: Path, *, as_json: bool) -> int:
         return 0
     for name, drain in drains.items():
         sys.stdout.writelines(f"{line}\n" for line in drain_lines(name, drain, held[name], now))
+        if name not in configured:
+            print("  note      configured no more: undrain forgets it")
     if not drains:
         print("no server is drained")
     return 0

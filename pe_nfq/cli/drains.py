@@ -49,6 +49,16 @@ def drains_of(state_dir: Path) -> dict[ServerName, Drain]:
     return standings.drains
 
 
+def configured_in(table: Table) -> set[ServerName]:
+    """The servers of the newest snapshot. Raises TableError."""
+    snapshot = table.snapshot()
+    return {
+        ServerName(str(service), str(dest.endpoint))
+        for service in (snapshot.services if snapshot else ())
+        for dest in service.dests
+    }
+
+
 def held_by(table: Table, ids: dict[str, int], name: ServerName) -> Held:
     """What a server holds now. `ids`: all numbers, by their texts. Raises TableError."""
     held = Held()

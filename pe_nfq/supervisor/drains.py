@@ -121,6 +121,8 @@ class Drains:
 
     async def _look(self, now: int) -> None:
         for name, drain in list(self._standings.drains.items()):
+            if name not in self._dests():
+                continue  # configured no more: what it holds moves by itself
             try:
                 left = await self._count(name)
                 if left and drain.emptied < drain.deadline <= now:
