@@ -4,13 +4,13 @@ import argparse
 import io
 import os
 import sys
-from pathlib import Path
 from typing import Final
 
-from pe_nfq.config import default_state_dir, load
+from pe_nfq.cli.progress import shown_while
+from pe_nfq.cli.where import add_where, state_dir_of
 from pe_nfq.top.live import show
 from pe_nfq.top.looks import Viewer
-from pe_nfq.top.plain import print_blocks, print_once
+from pe_nfq.top.plain import look_twice, print_block, print_blocks
 
 #: Seconds. The daemon gathers what it tells once a second, for all who ask.
 _LEAST_INTERVAL: Final = 1.0
@@ -27,9 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "Plain text where stdout is not a terminal.",
         epilog="example: pe-nfq top --once | grep -w down",
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("-c", "--config", type=Path, metavar="FILE", help="take state_dir from it")
-    where.add_argument("--state-dir", type=Path, metavar="DIR", help="of the daemon")
+    add_where(parser)
     parser.add_argument(
         "--interval", type=_interval, default=1.0, metavar="S", help="seconds between two looks (1)"
     )
@@ -40,13 +38,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Show the daemon until the reader leaves. Raises PeNfqError."""
-    state_dir = load(args.config).state_dir if args.config else args.state_dir
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Bars and the mark of what was cut are not in every character set.
         sys.stdout.reconfigure(errors="replace")
-    viewer = Viewer(state_dir or Path(default_state_dir()))
+    viewer = Viewer(state_dir_of(args))
     if args.once:
-        print_once(viewer, args.interval)
+        with shown_while("counting"):
+            picture = look_twice(viewer, args.interval)
+        print_block(picture)
     elif sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         return show(viewer, args.interval)
     else:

@@ -22,6 +22,7 @@ class _Column(NamedTuple):
 
 
 _WHY_FROM: Final = 124
+_GAPS_FROM: Final = 88
 _COLUMNS: Final = (
     _Column("time", width=8),
     _Column("event", width=5),
@@ -36,7 +37,8 @@ _COLUMNS: Final = (
 def event_table(events: Sequence[Event], size: Size) -> Table:
     """A line an event, under titles."""
     columns = [column for column in _COLUMNS if size.columns >= column.since]
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=DIM, expand=True)
+    gap = 2 if size.columns >= _GAPS_FROM else 1
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style=DIM, expand=True)
     for title, _, width in columns:
         ratio = None if width else 1
         table.add_column(title, width=width, ratio=ratio, no_wrap=True, overflow="ellipsis")

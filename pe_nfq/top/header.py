@@ -15,6 +15,7 @@ from pe_nfq.top.size import Size
 #: Columns from which on the header has its longer words.
 _WIDE: Final = 90
 _BAR: Final = 16
+_TRACK: Final = "\N{LIGHT SHADE}"
 #: A table that is this full leaves no room for a burst.
 _NEARLY_FULL: Final = 0.9
 _KEYS: Final = (
@@ -90,10 +91,13 @@ def _how_much(picture: Picture, size: Size, *, bars: bool) -> Text:
     ]
     templates = Text.assemble(("templates ", DIM), (f"{picture.templates:,}", full))
     if size.columns >= _WIDE:
-        templates.append(f" of {picture.max_templates:,} ", style=DIM)
-    if bars and size.columns >= _WIDE:
-        templates.append(" ").append_text(bar(share, _BAR, ascii_only=size.ascii_only))
+        templates.append(f" of {picture.max_templates:,}", style=DIM)
     templates.append(f" {share:.1%}", style=full or DIM)
+    if bars and size.columns >= _WIDE:
+        filled = bar(share, _BAR, ascii_only=size.ascii_only)
+        rest = ("." if size.ascii_only else _TRACK) * (_BAR - len(filled.plain.rstrip()))
+        filled.right_crop(len(rest))
+        templates.append(" ").append_text(filled).append(rest, style=DIM)
     return Text("   ").join([*parts, templates])
 
 

@@ -19,11 +19,11 @@ _CUT: Final = "\N{HORIZONTAL ELLIPSIS}"
 _ASCII_CUT: Final = "~"
 
 
-def print_once(viewer: Viewer, interval: float) -> None:
+def look_twice(viewer: Viewer, interval: float) -> Picture:
     """Two looks, one interval apart, and what they come to. Raises ControlError."""
     _picture(viewer)
     time.sleep(interval)
-    _print(_picture(viewer))
+    return _picture(viewer)
 
 
 def _picture(viewer: Viewer) -> Picture:
@@ -42,13 +42,14 @@ def print_blocks(viewer: Viewer, interval: float) -> None:
     while True:
         time.sleep(interval)
         try:
-            _print(_picture(viewer))
+            print_block(_picture(viewer))
         except ControlError as error:
             print(show_text(str(error), None))
         print(flush=True)
 
 
-def _print(picture: Picture) -> None:
+def print_block(picture: Picture) -> None:
+    """All there is, the newest dialogs cut."""
     console = Console(width=_COLUMNS, force_terminal=False, color_system=None, highlight=False)
     for line in console.render_lines(plain(picture, Size(_COLUMNS, 0)), pad=False):
         print("".join(segment.text for segment in line).rstrip().replace(_CUT, _ASCII_CUT))
