@@ -66,16 +66,16 @@ def say(lab: Lab, number: int, state: str) -> None:
 #: A way to answer, the state that it comes to, and why.
 TABLE: Final = (
     ("answers 200", manners.answers(), "up", "answered 200"),
-    ("answers 405, which is accepted", manners.answers(405), "up", "answered 405"),
+    ("answers 405, and health_accept has it", manners.answers(405), "up", "answered 405"),
     ("answers 100, then 200", manners.provisional_first, "up", "answered 200"),
     ("answers from another port", manners.from_another_port, "up", "answered 200"),
-    ("every second time nothing", manners.every_second, "up", "answered 200"),
+    ("answers every second time", manners.every_second, "up", "answered 200"),
     ("answers 503", manners.answers(503), "down", "answered 503"),
-    ("later than the timeout", manners.late(0.18), "down", "no answer within 0.15 s"),
-    ("nothing", manners.silent, "down", "no answer within 0.15 s"),
-    ("garbage", manners.garbage, "down", "no answer within 0.15 s"),
-    ("a stranger answers", None, "down", "no answer within 0.15 s"),
-    ("nobody listens", None, "down", "no answer within 0.15 s"),
+    ("answers later than health_timeout", manners.late(0.18), "down", "no answer within 0.15 s"),
+    ("does not answer", manners.silent, "down", "no answer within 0.15 s"),
+    ("answers with garbage", manners.garbage, "down", "no answer within 0.15 s"),
+    ("has a stranger answer for it", None, "down", "no answer within 0.15 s"),
+    ("does not listen", None, "down", "no answer within 0.15 s"),
 )
 
 
