@@ -159,8 +159,10 @@ def _head(
     until = clock() + limit
     head = b""
     while _END not in head:
+        if len(head) > MAX_HEAD:
+            raise ConnectionError("too long a request")
         left = until - clock()
-        if left <= 0 or len(head) > MAX_HEAD:
+        if left <= 0:
             raise TimeoutError("no whole request in time")
         peer.settimeout(left)
         chunk = peer.recv(MAX_HEAD)

@@ -95,3 +95,31 @@ def test_none_is_lost_where_the_kernel_takes_none(
         verdicts.flush()
     assert verdicts.flush()
     assert [verdict.packet_id for verdict in received] == list(range(count))
+
+
+def test_marks_are_noted_for_whoever_counts_them(ends: tuple[socket.socket, socket.socket]) -> None:
+    """One a datagram, in whatever messages they are sent; those without a mark are not."""
+    verdicts = Verdicts(ends[0], QUEUE)
+    for number in range(MAX_WAITING + 2):
+        verdicts.give(number, Decision(0x50600001 + number % 2, "match"))
+    verdicts.give(99, Decision(0, "passed"))
+
+    half = MAX_WAITING // 2 + 1
+    assert sorted(verdicts.marks) == [0x50600001] * half + [0x50600002] * half
+
+
+def test_messages_are_timed_while_somebody_watches(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    """And are sent as ever."""
+    ours, theirs = ends
+    verdicts = Verdicts(ours, QUEUE)
+    took: list[int] = []
+    for number, watch in enumerate((None, took.append, took.append, None)):
+        verdicts.watch(watch)
+        verdicts.give(number, Decision(0, "passed"))
+        assert verdicts.flush()
+
+    assert [read(theirs.recv(1 << 16))[0].packet_id for _ in range(4)] == [0, 1, 2, 3]
+    assert len(took) == 2
+    assert min(took) > 0
