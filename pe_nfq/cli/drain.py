@@ -28,6 +28,11 @@ _POLL: Final = 0.25
 #: than one part in so many of the time.
 _SHARE_OF_LOOKS: Final = 20
 _NONE: Final = "none"
+_DESCRIPTION: Final = """\
+Let a real server take no new dialogs: calls and subscriptions stay until they end,
+registrations and one-shots move with their next datagram. It lasts until `pe-nfq
+undrain`, over reloads and restarts. Without SERVER: what drained servers still hold.
+"""
 _EXAMPLE: Final = """\
 example: take a server out for maintenance, and go on when no call is left on it
 
@@ -42,10 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "drain",
         help="let a real server take no new dialogs, and watch it empty",
-        description="Let a real server take no new dialogs: calls and subscriptions stay until "
-        "they end, registrations and one-shots move with their next datagram. It lasts until "
-        "`pe-nfq undrain`, over reloads and restarts. Without SERVER: what drained servers "
-        "still hold.",
+        description=_DESCRIPTION,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

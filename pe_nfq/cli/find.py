@@ -26,6 +26,10 @@ from pe_nfq.templates.search import beginning_with, exactly
 MOST: Final = 100
 #: Services whose outlook is told to people; --json has them all.
 _MOST_SERVICES: Final = 20
+_DESCRIPTION: Final = """\
+Say where the dialog of a Call-ID goes, since when, and why there; or, where it has
+no template, what would happen to it.
+"""
 _EXAMPLE: Final = """\
 examples
 
@@ -41,8 +45,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "find",
         help="say where the dialog of a Call-ID goes, and why there",
-        description="Say where the dialog of a Call-ID goes, since when, and why there; or, "
-        "where it has no template, what would happen to it.",
+        description=_DESCRIPTION,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

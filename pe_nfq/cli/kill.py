@@ -14,6 +14,11 @@ from pe_nfq.errors import ControlError
 from pe_nfq.escape import show_text
 from pe_nfq.templates import Table
 
+_DESCRIPTION: Final = """\
+Forget the dialog of a Call-ID, or all of a server. No datagram is sent to anybody:
+the next one of such a dialog is placed anew, perhaps at a server that does not know
+it. To take a server out of service without that: pe-nfq drain.
+"""
 _EXAMPLE: Final = """\
 examples
 
@@ -29,9 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "kill",
         help="forget dialogs: their next datagrams are placed anew",
-        description="Forget the dialog of a Call-ID, or all of a server. No datagram is sent to "
-        "anybody: the next one of such a dialog is placed anew, perhaps at a server that does not "
-        "know it. To take a server out of service without that: pe-nfq drain.",
+        description=_DESCRIPTION,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

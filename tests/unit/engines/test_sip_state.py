@@ -2,7 +2,8 @@
 
 from pe_nfq.engines.sip_life import life
 from pe_nfq.engines.sip_note import Note
-from pe_nfq.lifetime import Kind, Life, Lifetimes
+from pe_nfq.engines.sip_state import has_ended
+from pe_nfq.lifetime import NO_LIFE, Kind, Life, Lifetimes
 
 INVITE = Note(b"INVITE", 0, False, 7, 1, -1, -1)
 ACK = Note(b"ACK", 0, True, 8, 1, -1, -1)
@@ -23,6 +24,13 @@ def test_a_call_has_the_lifetimes_of_today() -> None:
     """The operator may have changed them since its last datagram."""
     assert life(ANSWERED, ACK, P, Lifetimes(dialog=7200)) == ANSWERED._replace(timeout=7200)
     assert life(EARLY, INVITE, 900, TIMES) == EARLY._replace(timeout=900)
+
+
+def test_a_call_has_ended_when_all_of_it_is_over() -> None:
+    """One of which nothing is known may go on; nothing else ever ends."""
+    assert has_ended(life(ANSWERED, BYE, P, TIMES))
+    assert not any(map(has_ended, (EARLY, ANSWERED, Life(Kind.CALL, 64), NO_LIFE)))
+    assert not has_ended(Life(Kind.CALL, 64, b"foreign"))
 
 
 def test_a_call_is_one_whatever_its_template_was() -> None:
