@@ -51,6 +51,10 @@ class Director:
         found = [json.loads(line[3:]) for line in lines if line[:1] == "<" and line[2:3] == ">"]
         return [event for event in found if event["event"] == name]
 
+    def wait_for(self, name: str, times: int) -> None:
+        """Until an event has been logged so often."""
+        wait_until(lambda: len(self.events(name)) == times, f"{name} {times} times", 30)
+
     def workers(self) -> set[str]:
         """The workers' process ids, as systemd's children see them."""
         return set(self.systemd.run("pgrep", "-f", "pe_nfq.worker").stdout.split())
@@ -81,7 +85,7 @@ def lab() -> Iterator[Lab]:
 
 
 def test_calls_survive_a_supervisor_that_is_killed(lab: Lab) -> None:
-    """By SIGKILL: systemd starts another, which adopts the workers; no call is split, none fails."""
+    """By SIGKILL: systemd starts another, which adopts the workers; no call is split or fails."""
     director = Director(lab)
     with director.systemd as systemd:
         systemd.systemctl("start", UNIT)
@@ -92,7 +96,7 @@ def test_calls_survive_a_supervisor_that_is_killed(lab: Lab) -> None:
             caller = Caller(lab.client, Calls(200, rate=50, hold=1.0, retransmit=False))
             wait_until(lambda: caller.statistics().created > 50, "calls")
             systemd.run("kill", "-KILL", first)
-            wait_until(lambda: len(director.events("ready")) == 2, "the next supervisor", 30)
+            director.wait_for("ready", 2)
             statistics = caller.wait()
 
         assert (statistics.completed, statistics.failed) == (200, 0)
@@ -117,16 +121,45 @@ def test_a_reload_is_told_and_rules_follow_without_root(lab: Lab) -> None:
             director.pe_nfq("rules", "load", "-c", str(config), "--backend", backend)
             config.write_text(before + more)
             systemd.systemctl("reload", UNIT)
-            wait_until(lambda n=number: len(director.events("rules")) == n, "rules", 20)
+            director.wait_for("rules", number)
             assert f"{lab.vip}:5070" in director.events("rules")[-1]["change"]
             assert systemd.show(UNIT, "StatusText") == "2 of 2 workers serve; services: 2"
             director.pe_nfq("rules", "unload")
             config.write_text(before)
             systemd.systemctl("reload", UNIT)
-            wait_until(lambda n=number: len(director.events("reloaded")) == 2 * n, "a reload")
+            director.wait_for("reloaded", 2 * number)
 
         assert director.events("rules-error") == []
         assert systemd.show(UNIT, "ActiveState") == "active"
+
+
+def test_a_file_with_a_mistake_fails_the_reload_and_nothing_else(lab: Lab) -> None:
+    """`systemctl reload` says so by its status, and the daemon goes on by what it has."""
+    director = Director(lab)
+    config = director.daemon.config
+    with director.systemd as systemd:
+        systemd.systemctl("start", UNIT)
+        config.write_text(config.read_text().replace("weight = 1", "weight = -1", 1))
+
+        assert systemd.run("systemctl", "reload", UNIT).returncode != 0
+        assert systemd.show(UNIT, "ActiveState") == "active"
+        assert systemd.show(UNIT, "StatusText") == "2 of 2 workers serve; services: 1"
+
+
+def test_an_upgrade_in_place_is_no_restart(lab: Lab) -> None:
+    """It sees the same main process reload; all of the sandbox holds for the new one."""
+    director = Director(lab)
+    with director.systemd as systemd:
+        systemd.systemctl("start", UNIT)
+        before, workers = systemd.show(UNIT, "MainPID"), director.workers()
+        said = director.pe_nfq("upgrade", "--state-dir", "/run/pe-nfq")
+
+        assert "upgraded" in said
+        assert systemd.show(UNIT, "MainPID") == before
+        assert systemd.show(UNIT, "NRestarts") == "0"
+        wait_until(lambda: systemd.show(UNIT, "ActiveState") == "active", "an active unit")
+        assert not director.workers() & workers
+        assert director.processes() == [f"pe-nfq {CAPABILITIES}"] * 4
 
 
 def test_a_stop_leaves_the_table_for_the_next_start(lab: Lab) -> None:
@@ -153,7 +186,7 @@ def test_a_supervisor_that_hangs_is_replaced(lab: Lab) -> None:
         systemd.systemctl("start", UNIT)
         workers = director.workers()
         systemd.run("kill", "-STOP", systemd.show(UNIT, "MainPID"))
-        wait_until(lambda: len(director.events("ready")) == 2, "the next supervisor", 30)
+        director.wait_for("ready", 2)
 
         assert systemd.show(UNIT, "NRestarts") == "1"
         assert director.workers() == workers
