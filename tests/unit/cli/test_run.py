@@ -32,7 +32,10 @@ def test_without_the_capability_nothing_is_begun(config: Path) -> None:
     done = run("-c", str(config))
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "pe-nfq: CAP_NET_ADMIN is missing; run pe-nfq as root, or by its systemd unit\n"
+    assert (
+        done.stderr
+        == "pe-nfq: CAP_NET_ADMIN is missing; run pe-nfq as root, or by its systemd unit\n"
+    )
     assert not (config.parent / "state").exists()
 
 

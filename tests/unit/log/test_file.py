@@ -1,6 +1,7 @@
 """A log file under rotation: by rename, removal and logrotate, with lines coming all along."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -34,12 +35,14 @@ def test_a_file_is_appended_to_with_mode_640(tmp_path: Path) -> None:
     new, there = tmp_path / "new", tmp_path / "there"
     there.write_text("before\n")
     there.chmod(0o600)
+    before = os.umask(0o077)
     for path in (new, there):
         file = LogFile(path)
         log = LogWriter(file)
         log.emit("worker-started", pid=1)
         assert log.close(PATIENCE)
         file.close()
+    os.umask(before)
 
     assert new.stat().st_mode & 0o777 == 0o640
     assert there.stat().st_mode & 0o777 == 0o600
@@ -59,6 +62,16 @@ def test_it_is_looked_for_once_a_second(log_file: LogFile, tmp_path: Path) -> No
 
     assert not log_file.is_elsewhere(10.9)
     assert log_file.is_elsewhere(11.0)
+
+
+def test_a_name_that_means_another_file_is_noticed(log_file: LogFile, tmp_path: Path) -> None:
+    """As logrotate's `create` leaves it: lines go to the new one, which exists already."""
+    (tmp_path / "pe-nfq.log").rename(tmp_path / "pe-nfq.log.1")
+    (tmp_path / "pe-nfq.log").touch()
+
+    assert log_file.is_elsewhere(10.0)
+    os.write(log_file.open_again(), b"line\n")
+    assert (tmp_path / "pe-nfq.log").read_bytes() == b"line\n"
 
 
 def test_asked_to_it_is_opened_again_at_once(log_file: LogFile, tmp_path: Path) -> None:
