@@ -25,9 +25,9 @@ from tests.lab.traffic import watch
 from tests.lab.waiting import wait_until
 
 _PE_NFQ: Final = Path(sys.executable).with_name("pe-nfq")
-QUICK: Final[Options] = {"health": "options", "health_interval": 0.2, "health_timeout": 0.15}
-#: 3 * 0.2 * 1.1 + 0.15 + 1.
-WORST: Final = 1.81
+QUICK: Final[Options] = {"health": "options", "health_interval": 0.4, "health_timeout": 0.4}
+#: 3 * 0.4 * 1.1 + 0.4 + 1.
+WORST: Final = 2.72
 
 
 def status(lab: Lab) -> dict[str, Any]:
@@ -71,11 +71,11 @@ TABLE: Final = (
     ("answers from another port", manners.from_another_port, "up", "answered 200"),
     ("answers every second time", manners.every_second, "up", "answered 200"),
     ("answers 503", manners.answers(503), "down", "answered 503"),
-    ("answers later than health_timeout", manners.late(0.18), "down", "no answer within 0.15 s"),
-    ("does not answer", manners.silent, "down", "no answer within 0.15 s"),
-    ("answers with garbage", manners.garbage, "down", "no answer within 0.15 s"),
-    ("has a stranger answer for it", None, "down", "no answer within 0.15 s"),
-    ("does not listen", None, "down", "no answer within 0.15 s"),
+    ("answers later than health_timeout", manners.late(0.6), "down", "no answer within 0.4 s"),
+    ("does not answer", manners.silent, "down", "no answer within 0.4 s"),
+    ("answers with garbage", manners.garbage, "down", "no answer within 0.4 s"),
+    ("has a stranger answer for it", None, "down", "no answer within 0.4 s"),
+    ("does not listen", None, "down", "no answer within 0.4 s"),
 )
 
 
@@ -101,8 +101,8 @@ def test_each_way_to_answer_comes_to_its_state(family: Family) -> None:
         answering(lab) as responders,
         PeNfq(lab, service={**QUICK, "health_accept": "2xx,405"}) as daemon,
     ):
-        # so often that whoever goes down by 3 of 12 is, and whoever fails every second time is not
-        wait_until(lambda: all(one.asked >= 12 for one in responders), "a dozen probes of each")
+        # so often that whoever goes down by 3 of 8 is, and whoever fails every second time is not
+        wait_until(lambda: all(one.asked >= 8 for one in responders), "eight probes of each")
         wait_until(
             lambda: "unknown" not in {one["state"] for one in healths(lab).values()},
             "the one that does not listen",
@@ -161,7 +161,7 @@ def test_a_server_that_dies_under_load_gets_no_new_calls_within_the_announced_ti
         daemon = stack.enter_context(PeNfq(lab, top={"workers": 2}, service=QUICK))
         wait_until(lambda: {one["state"] for one in healths(lab).values()} == {"up"}, "all up")
         with watch(lab) as traffic:
-            caller = Caller(lab.client, Calls(400, rate=80, hold=1.0, answer_within=2.0))
+            caller = Caller(lab.client, Calls(450, rate=75, hold=1.0, answer_within=2.0))
             wait_until(lambda: len(traffic.placed()) > 100, "calls on all servers")
             sipps[0].stop(signal.SIGKILL)
             responders[0].close()
