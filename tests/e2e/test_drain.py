@@ -99,7 +99,10 @@ def test_a_drain_survives_a_reload_and_a_killed_supervisor(steered: Steered) -> 
 
 
 def test_a_deadline_moves_what_is_left(steered: Steered) -> None:
-    """At once to others, whole, although the supervisor was killed meanwhile; then it is empty."""
+    """At once to others, whole, although the supervisor was killed meanwhile.
+
+    Then it is empty, which is told once, whoever lives.
+    """
     held = talk(steered, call_ids("overdue", 10))
     waiting = command(steered).start("drain", at(steered.lab, 1), "--deadline", "4s", "--wait")
     waiting.wait_for_output("draining")
@@ -111,6 +114,9 @@ def test_a_deadline_moves_what_is_left(steered: Steered) -> None:
     moved = talk(steered, list(held), 3)
 
     [told] = steered.daemon.events("drain-deadline")
+    drained = steered.daemon.events("drained")
+    killed(steered)
+    assert (len(drained), steered.daemon.events("drained")) == (1, [])
     assert status == 0
     assert told["dest"] == at(steered.lab, 1)
     assert told["moved"] == left >= 5
