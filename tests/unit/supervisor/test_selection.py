@@ -45,9 +45,9 @@ def test_a_server_that_is_not_there(server: str) -> None:
 
 @pytest.mark.parametrize("service", ["fwmark 6", "fwmark x", "fwmark 5 ipv6", "192.0.2.11", "x"])
 def test_a_service_that_is_not_there(service: str) -> None:
-    with pytest.raises(ControlError, match=f"^no service .*; there are: {MARK}, "):
+    with pytest.raises(ControlError, match=rf"^no service .*; there are: {MARK}, "):
         select(KNOWN, "192.0.2.11", service)
-    with pytest.raises(ControlError, match=f"^no service .*; there are: {MARK}, "):
+    with pytest.raises(ControlError, match=rf"^no service .*; there are: {MARK}, "):
         select_service([V4, V6, MARK], service)
 
 
