@@ -147,7 +147,7 @@ def _server_cells(
 ) -> Mapping[str, Text]:
     label, style = _STANDINGS.get(server.standing, (server.standing, WARNING))
     if server.drain_left is not None:
-        label = f"{label} {server.drain_left:,}"
+        label = f"{label} {server.drain_left:,}" if server.drain_left else "drained"
     share = (server.datagrams or 0) / scale.datagrams, server.templates / scale.templates
     drawn = [bar(each, _BAR, ascii_only=ascii_only) for each in share]
     return {
@@ -168,7 +168,7 @@ def _note(server: Server, now: float) -> str:
     parts = []
     if server.health == "down":
         parts.append(f"{server.why or 'down'} for {span_text(now - server.since)}")
-    if server.drain_left is not None:
+    if server.drain_left:
         ends = server.drain_ends
         parts.append(f"ends in {span_text(ends - now)} at most" if ends else "no deadline")
     return ", ".join(parts)

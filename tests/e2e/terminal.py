@@ -45,6 +45,7 @@ class Terminal:
 
     def resize(self, columns: int, lines: int) -> None:
         """Make the terminal another size; its program is told by SIGWINCH."""
+        self._lines = lines
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, _SIZE.pack(lines, columns, 0, 0))
 
     def modes(self) -> list[Any]:
@@ -64,9 +65,10 @@ class Terminal:
 
     @property
     def screen(self) -> str:
-        """What was drawn since the cursor went home for the last time but one: a whole screen."""
-        frames = self.written.split(_HOME)
-        return _ESCAPES.sub("", frames[-2] if len(frames) > 1 else frames[0])
+        """The last that was drawn whole: since the cursor went home, to the last line."""
+        frames = reversed(self.written.split(_HOME))
+        whole = (frame for frame in frames if frame.count("\n") >= self._lines - 1)
+        return _ESCAPES.sub("", next(whole, ""))
 
     def wait_for(self, text: str, *, gone: bool = False) -> None:
         """Wait until the screen has a text, or has it no more. Raises TimeoutError."""
@@ -81,6 +83,12 @@ class Terminal:
         # Read meanwhile: a program that cannot write does not end.
         wait_until(lambda: self.written and self.process.poll() is not None, "its end")
         return self.process.returncode
+
+    def hang_up(self) -> None:
+        """The terminal goes, as when a connection breaks. Raises TimeoutError unless it ends."""
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDWR)
+        wait_until(lambda: self.process.poll() is not None, "its end")
 
     def wait_stopped(self) -> None:
         """Wait until it is stopped (proc_pid_stat(5)). Raises TimeoutError."""

@@ -134,6 +134,13 @@ def test_a_signal_gives_the_terminal_back(
         assert "Traceback" not in terminal.written
 
 
+def test_a_terminal_that_goes_ends_it(director: PeNfq) -> None:
+    """It neither waits for ever nor spins."""
+    with Terminal(top(director)) as terminal:
+        terminal.wait_for("192.0.2.101:5060")
+        terminal.hang_up()
+
+
 def test_ctrl_z_and_back(director: PeNfq) -> None:
     """Stopped, the shell has its terminal as it was; continued, the view is there again."""
     with Terminal(top(director)) as terminal:
@@ -152,8 +159,8 @@ def test_ctrl_z_and_back(director: PeNfq) -> None:
 
 
 def test_another_size_is_drawn_anew(director: PeNfq) -> None:
-    """Wider, with what there is room for then; too small, it says what it needs."""
-    with Terminal(top(director), columns=80, lines=24) as terminal:
+    """At once, not with the next look; too small, it says what it needs."""
+    with Terminal(top(director, "--interval", "600"), columns=80, lines=24) as terminal:
         terminal.wait_for("dgrams/s")
         terminal.resize(160, 40)
         terminal.wait_for("client")

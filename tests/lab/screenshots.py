@@ -37,8 +37,8 @@ _URL: Final = "http://127.0.0.1:9506/"
 #: Calls a second: the parts of the time in turn.
 _RATES: Final = (40, 65, 30, 80, 55)
 #: When the drain begins and the server goes down: shares of the time.
-_DRAIN_AT: Final = 0.62
-_DOWN_AT: Final = 0.85
+_DRAIN_AT: Final = 0.8
+_DOWN_AT: Final = 0.92
 #: What taking both pictures takes (s).
 _PICTURES: Final = 15
 #: A call is so long (s): the drained server still has some at the end.

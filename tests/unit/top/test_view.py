@@ -120,6 +120,9 @@ def test_a_drain_says_what_is_left_and_until_when() -> None:
     assert "drain 1,234" in standing(60, **facts)
     assert "ends in 30m00s at most" in standing(**facts)
     assert "no deadline" in standing(**facts | {"drain": drain | {"deadline": None}})
+    ended = standing(**facts | {"drain": drain | {"left": 0}})
+    assert "drained" in ended
+    assert "ends in" not in ended
 
 
 def test_a_server_that_is_down_says_why_and_since_when() -> None:
