@@ -13,7 +13,9 @@ def test_a_number_and_its_unit(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1w", "1.5h", "h", "1h30m", "32d", "\uff19", "1 h"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "1w", "1.5h", "h", "1h30m", "32d", "\uff19", "1 h"]
+)
 def test_all_else_is_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration like 90, 90s, 30m, 2h or 1d"):
         parse_duration(text)
