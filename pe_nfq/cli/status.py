@@ -4,12 +4,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
+from pe_nfq.cli.where import add_where, ask_for_json, state_dir_of
 from pe_nfq.cli.workers import worker_lines
-from pe_nfq.config import default_state_dir, load
-from pe_nfq.control.client import ask
 from pe_nfq.escape import show_text
 
 _TITLE: Final = (
@@ -28,23 +26,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "what needs attention comes last.",
         epilog="example: pe-nfq status --json | jq '.services[].dests[] | {dest, standing}'",
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("-c", "--config", type=Path, metavar="FILE", help="take state_dir from it")
-    where.add_argument("--state-dir", type=Path, metavar="DIR", help="the daemon's")
+    add_where(parser)
     parser.add_argument("--json", action="store_true", help="all that is known, as one object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print it; the daemon's status. Raises PeNfqError."""
-    state_dir = load(args.config).state_dir if args.config else args.state_dir
-    answer = ask(state_dir or Path(default_state_dir()), "status")
-    if answer.err:
-        sys.stderr.write(f"pe-nfq: {answer.err}")
-    elif args.json:
-        sys.stdout.write(json.dumps(json.loads(answer.out), indent=2) + "\n")
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in status_lines(json.loads(answer.out)))
-    return answer.status
+    """Print it. Raises PeNfqError."""
+    status = ask_for_json(state_dir_of(args), "status")
+    lines = [json.dumps(status, indent=2)] if args.json else status_lines(status)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0
 
 
 def status_lines(status: Mapping[str, Any]) -> Iterator[str]:

@@ -107,13 +107,47 @@ def test_rules_and_dashboard_ask_for_what_there_is() -> None:
         scraped = scrape(lab)
     types = [line.split()[2] for line in scraped.splitlines() if line.startswith("# TYPE ")]
     there = {name.removesuffix("_total") for name in types}
-    for path in (ALERTS, DASHBOARD):
+    for path in (ALERTS, DASHBOARD, ROOT / "README.rst"):
         named = {name.removesuffix("_total") for name in names_in(path.read_text())}
         assert len(named) > 10
         assert named - there == set()
     assert promtool("check", "metrics", stdin=scraped) == ""
     assert "SUCCESS" in promtool("check", "rules", str(ALERTS))
     assert "SUCCESS" in promtool("test", "rules", str(RULES_TEST))
+
+
+def test_status_shows_a_live_director() -> None:
+    """To people, and to programs."""
+    with (
+        Lab(servers=2) as lab,
+        recording(lab) as recorders,
+        PeNfq(lab, service={"health": "external"}) as daemon,
+    ):
+        lab.client.send([datagram(dialog, 1) for dialog in range(DIALOGS)], interval=0.001)
+        wait_until(
+            lambda: (
+                sum(dest["datagrams"] for dest in status(lab)["services"][0]["dests"]) == DIALOGS
+            ),
+            "the workers' tallies",
+        )
+        first, second = recorders
+        say(lab, first, "down")
+        command = [sys.executable, "-m", "pe_nfq", "status", "-c", str(daemon.config)]
+        text = lab.director.run(command).stdout
+        facts = json.loads(lab.director.run([*command, "--json"]).stdout)
+
+    rows = {line.split()[1]: line.split()[2:] for line in text.splitlines() if line[:6] == "  -> 1"}
+    half = str(DIALOGS // 2)
+    assert rows == {
+        first: ["route", "0", "of", "1", "down", "down", half, half, half, "0", "0"],
+        second: ["route", "1", "up", "unknown", half, half, half, "0", "0"],
+    }
+    assert f"! udp {endpoint(lab.vip)} -> {first}: down: said by pe-nfq health" in text
+    assert [dest["dest"] for dest in facts["services"][0]["dests"]] == [first, second]
+    decisions = facts["recent"]["decisions"]
+    assert len(decisions) == DIALOGS
+    assert {decision["why"] for decision in decisions} == {"rr"}
+    assert [change["state"] for change in facts["recent"]["health"]] == ["down"]
 
 
 def test_each_alert_has_a_test() -> None:
