@@ -29,6 +29,8 @@ MAX_HEAD: Final = 8192
 #: A failing accept (no descriptor is left) is not tried again at once (s).
 _RETRY: Final = 0.1
 _POLL: Final = 0.1
+#: From one connection to the next (s): 100 a second are a tenth of a processor.
+PAUSE: Final = 0.01
 _END: Final = b"\r\n\r\n"
 _BUSY: Final = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 
@@ -68,6 +70,10 @@ class Server(socketserver.ThreadingTCPServer):
         except OSError:
             time.sleep(_RETRY)
             raise
+
+    def service_actions(self) -> None:
+        """Between two connections: who floods us shall not have the interpreter to himself."""
+        time.sleep(PAUSE)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, while there are any."""

@@ -12,7 +12,7 @@ import pytest
 from pe_nfq.errors import TableError
 from pe_nfq.metrics import server as module
 from pe_nfq.metrics.pages import Pages
-from pe_nfq.metrics.server import MAX_CONNECTIONS, MAX_HEAD, Server
+from pe_nfq.metrics.server import MAX_CONNECTIONS, MAX_HEAD, PAUSE, Server
 from pe_nfq.model import Endpoint
 from tests.status import status
 
@@ -210,6 +210,15 @@ def test_only_so_many_are_served_at_a_time(server: Server, looks: Looks) -> None
     assert refusal.startswith(b"HTTP/1.0 503 ")
     assert all(answer.startswith(b"HTTP/1.0 200 ") for answer in answers)
     assert read_all(raw(server, b"GET /metrics HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.0 200 ")
+
+
+def test_who_floods_waits(server: Server) -> None:
+    """So many a second, however fast they come: the processor is the supervisor's."""
+    began = time.monotonic()
+    for _ in range(20):
+        read_all(raw(server, b"GET /nothing HTTP/1.1\r\n\r\n"))
+
+    assert time.monotonic() - began >= 19 * PAUSE
 
 
 def read_all(peer: socket.socket) -> bytes:
