@@ -9,12 +9,13 @@ from typing import Final
 from pe_nfq.cli.progress import shown_while
 from pe_nfq.cli.where import add_where, state_dir_of
 from pe_nfq.top.live import show
-from pe_nfq.top.looks import Viewer
+from pe_nfq.top.looks import WINDOW, Viewer
 from pe_nfq.top.plain import look_twice, print_block, print_blocks
 
 #: Seconds. The daemon gathers what it tells once a second, for all who ask.
 _LEAST_INTERVAL: Final = 1.0
 _MOST_INTERVAL: Final = 3600.0
+_INTERVAL: Final = 1.0
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,7 +30,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add_where(parser)
     parser.add_argument(
-        "--interval", type=_interval, default=1.0, metavar="S", help="seconds between two looks (1)"
+        "--interval",
+        type=_interval,
+        metavar="S",
+        help=f"seconds between two looks: {_INTERVAL:g}, with --once {WINDOW:g}",
     )
     parser.add_argument(
         "--once", action="store_true", help="two looks, one interval apart, as plain text"
@@ -44,12 +48,12 @@ def run(args: argparse.Namespace) -> int:
     viewer = Viewer(state_dir_of(args))
     if args.once:
         with shown_while("counting"):
-            picture = look_twice(viewer, args.interval)
+            picture = look_twice(viewer, args.interval or WINDOW)
         print_block(picture)
     elif sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        return show(viewer, args.interval)
+        return show(viewer, args.interval or _INTERVAL)
     else:
-        print_blocks(viewer, args.interval)
+        print_blocks(viewer, args.interval or _INTERVAL)
     return 0
 
 

@@ -15,7 +15,7 @@ from pe_nfq.top.rates import Picture, Status, picture
 
 #: Workers tell what they have counted once a second (`pe_nfq.tally`): over so many seconds a rate
 #: hardly shows when.
-WINDOW: Final = 3.0
+WINDOW: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)

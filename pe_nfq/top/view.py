@@ -44,7 +44,10 @@ def screen(picture: Picture, choice: Choice, size: Size, trouble: str = "") -> R
         body.split_column(
             Layout(shown, size=share.rows + 1),
             Layout(_workers(picture, share.workers), size=share.workers),
-            Layout(Group(Text(), event_table(picture.events[: share.events], size)), visible=share.events > 2),
+            Layout(
+                Group(Text(), event_table(picture.events[: share.events], size)),
+                visible=share.events > 2,
+            ),
         )
     lines.split_column(
         Layout(header(picture, choice, size, trouble), size=_HEADER),

@@ -32,7 +32,7 @@ from tests.lab.sipp import Caller, Calls
 
 #: A wide terminal: bars, and notes beside the servers.
 _TERMINAL: Final = Size(132, 34)
-_PAGE: Final = (1280, 1150)
+_PAGE: Final = (1280, 1080)
 _URL: Final = "http://127.0.0.1:9506/"
 #: Calls a second: the parts of the time in turn.
 _RATES: Final = (40, 65, 30, 80, 55)
