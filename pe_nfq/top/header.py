@@ -29,16 +29,16 @@ _HELP: Final = (
     ("q", "quit"),
     ("s", "sort servers by rate, by templates, by name"),
     ("p", "pause, and go on"),
-    ("/", "filter: a part of a service's or a server's text; Enter keeps it"),
+    ("/", "filter by a part of a service's or server's text"),
     ("Esc", "clear the filter"),
-    ("arrows, PgUp, PgDn, Home, End", "move in the list"),
+    ("arrows", "move in the list; so do PgUp, PgDn, Home and End"),
     ("h", "this, and back"),
 )
 _WORDS: Final = (
     ("dialogs/s", "new ones that were placed on the server"),
     ("templates", "live dialogs"),
-    ("undecided", "datagrams that got no server of their own: the net decides"),
-    ("passed on", "did not fit into a worker's queue: the standby decides"),
+    ("undecided", "datagrams without a server of their own: for the net"),
+    ("passed on", "did not fit into a worker's queue: for the standby"),
     ("lost", "waited in the queue of a worker that died"),
 )
 
