@@ -1,7 +1,6 @@
 """``pe-nfq(1)`` and a page for each verb, from the parsers that read the command line."""
 
 import argparse
-from unittest import mock
 
 from pe_nfq.cli import VERBS, full_parser
 from pe_nfq.cli.exit_status import EXIT_STATUS
@@ -34,11 +33,9 @@ _ENVIRONMENT = {
 
 def command_pages() -> dict[str, str]:
     """All of them by their file names."""
-    # argparse wraps its usage to the terminal's width.
-    with mock.patch.dict("os.environ", {"COLUMNS": "80"}):
-        parsers = _verbs(full_parser())
-        pages = {"pe-nfq.1": _overview()}
-        return pages | {f"pe-nfq-{verb}.1": _page(verb, parsers[verb]) for verb in VERBS}
+    parsers = _verbs(full_parser())
+    pages = {"pe-nfq.1": _overview()}
+    return pages | {f"pe-nfq-{verb}.1": _page(verb, parsers[verb]) for verb in VERBS}
 
 
 def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -74,7 +71,7 @@ def _page(verb: str, parser: argparse.ArgumentParser) -> str:
         page.verbatim(parser.description or "")
     else:
         page.section("synopsis")
-        page.verbatim(parser.format_usage().removeprefix("usage: "))
+        page.paragraph(_synopsis(parser))
         page.section("description")
         page.paragraph(parser.description or _sentence(VERBS[verb][1]))
         _options(page, parser)
@@ -84,6 +81,18 @@ def _page(verb: str, parser: argparse.ArgumentParser) -> str:
     page.section("see also")
     page.paragraph("pe-nfq(1), pe-nfq.toml(5)")
     return page.text
+
+
+def _synopsis(parser: argparse.ArgumentParser) -> str:
+    """What must be there. That of argparse differs from one Python to the next."""
+    words = [parser.prog]
+    options = [action for action in parser._actions if action.option_strings]
+    words += [f"{a.option_strings[0]} {_value(a)}" for a in options if a.required]
+    words += ["[OPTION ...]"] * any(not a.required and a.dest != "help" for a in options)
+    shapes = {"?": "[{}]", "*": "[{} ...]", "+": "{} ..."}
+    positionals = [action for action in parser._actions if not action.option_strings]
+    words += [shapes.get(str(a.nargs), "{}").format(_value(a)) for a in positionals]
+    return " ".join(words)
 
 
 def _options(page: Page, parser: argparse.ArgumentParser) -> None:
