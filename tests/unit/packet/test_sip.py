@@ -158,7 +158,8 @@ def test_reread_is_the_head_of_another_message() -> None:
 
 def test_is_a_layer_like_any_other() -> None:
     """Found, shown, formatted and copied as people at a scapy prompt are used to."""
-    packet = IP(bytes(IP() / UDP(dport=5060) / Raw(INVITE)))
+    # not scapy's default source port, which is a name server's where its DNS layer is loaded
+    packet = IP(bytes(IP() / UDP(sport=5061, dport=5060) / Raw(INVITE)))
     assert packet.haslayer(SIP)
     assert packet.layers() == [IP, UDP, SIP, Raw]
     assert packet.sprintf("%SIP.method% %SIP.uri%") == "b'INVITE' b'sip:bob@example.net'"
