@@ -2,7 +2,7 @@
 
 Numbers are totals since this supervisor began, or gauges; whoever wants rates
 looks twice. What is read of the table and of /proc is read in the table's
-thread, once for all who ask within a second (`shared`).
+thread, for commands anew, for HTTP clients once a second (`shared`).
 """
 
 import asyncio
@@ -89,8 +89,9 @@ class Status:
         return {"status": self.status}
 
     async def status(self, facts: Mapping[str, Any]) -> Answer:
-        """All of it, as one line of JSON."""
-        status = await self.shared()
+        """All of it, as one line of JSON: as it is now, for who has just changed something."""
+        async with self._one_at_a_time:
+            status = await self._look()
         return Answer(out=await self._of.thread.run(json.dumps, status) + "\n")
 
     async def shared(self) -> Mapping[str, Any]:
@@ -100,8 +101,12 @@ class Status:
         """
         async with self._one_at_a_time:
             if not 0 <= time.time() - self._last.get("now", 0.0) < FRESH:
-                self._last = await self._of.thread.run(self._gather)
+                return await self._look()
             return self._last
+
+    async def _look(self) -> Mapping[str, Any]:
+        self._last = await self._of.thread.run(self._gather)
+        return self._last
 
     def _gather(self) -> dict[str, Any]:
         of = self._of

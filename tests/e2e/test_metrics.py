@@ -43,6 +43,11 @@ def status(lab: Lab) -> dict[str, Any]:
     return found
 
 
+def steered(lab: Lab) -> int:
+    """Datagrams that the daemon knows to have been steered to servers."""
+    return sum(dest["datagrams"] for dest in status(lab)["services"][0]["dests"])
+
+
 def promtool(*words: str, stdin: str | None = None) -> str:
     """Its output, when it is content. Raises CalledProcessError."""
     done = subprocess.run(
@@ -124,12 +129,7 @@ def test_status_shows_a_live_director() -> None:
         PeNfq(lab, service={"health": "external"}) as daemon,
     ):
         lab.client.send([datagram(dialog, 1) for dialog in range(DIALOGS)], interval=0.001)
-        wait_until(
-            lambda: (
-                sum(dest["datagrams"] for dest in status(lab)["services"][0]["dests"]) == DIALOGS
-            ),
-            "the workers' tallies",
-        )
+        wait_until(lambda: steered(lab) == DIALOGS, "the workers' tallies")
         first, second = recorders
         say(lab, first, "down")
         command = [sys.executable, "-m", "pe_nfq", "status", "-c", str(daemon.config)]
@@ -148,6 +148,22 @@ def test_status_shows_a_live_director() -> None:
     assert len(decisions) == DIALOGS
     assert {decision["why"] for decision in decisions} == {"rr"}
     assert [change["state"] for change in facts["recent"]["health"]] == ["down"]
+
+
+def test_what_was_counted_without_a_supervisor_comes_to_the_next_one() -> None:
+    """And what a worker counted just before it leaves in order: to the datagram."""
+    with Lab(servers=1) as lab, recording(lab) as recorders, PeNfq(lab) as daemon:
+        [recorder] = recorders.values()
+        daemon.process.stop(signal.SIGKILL)
+        lab.client.send([datagram(dialog, 1) for dialog in range(DIALOGS)], interval=0.001)
+        wait_until(lambda: len(recorder.received) == DIALOGS, "the first datagrams")
+        daemon.start()
+        wait_until(lambda: steered(lab) == DIALOGS, "the worker's tally")
+        lab.client.send([datagram(dialog, 2) for dialog in range(DIALOGS)], interval=0.001)
+        wait_until(lambda: len(recorder.received) == 2 * DIALOGS, "the second datagrams")
+        os.kill(daemon.worker_pid(5060), signal.SIGTERM)
+        wait_until(lambda: daemon.events("worker-died"), "the worker's end")
+        wait_until(lambda: steered(lab) == 2 * DIALOGS, "its last tally")
 
 
 def test_each_alert_has_a_test() -> None:

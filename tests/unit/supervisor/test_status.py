@@ -233,6 +233,20 @@ def test_who_asks_within_a_second_gets_the_same() -> None:
     assert all(other is first for other in others)
 
 
+def test_a_command_sees_what_was_changed_just_before() -> None:
+    with open_table() as table:
+        director = Director(table)
+
+        async def ask() -> list[int]:
+            await director.status.shared()
+            director.recent.tell("reloaded")
+            answer = await director.status.status({})
+            shared = await director.status.shared()
+            return [json.loads(answer.out)["counters"]["reloads"], shared["counters"]["reloads"]]
+
+        assert asyncio.run(ask()) == [1, 1]
+
+
 def test_a_thousand_servers_are_looked_at_in_a_moment() -> None:
     """Once a second it is done: the best of some looks, as neighbours take the processor too."""
     with open_table() as table:
