@@ -163,11 +163,15 @@ def test_an_upgrade_in_place_is_no_restart(lab: Lab) -> None:
 
 
 def test_a_stop_leaves_the_table_for_the_next_start(lab: Lab) -> None:
-    """`systemctl stop` ends the workers too; templates are there again after `start`."""
-    director = Director(lab)
+    """`systemctl stop` ends the workers too; templates are there again after `start`.
+
+    Rules are loaded by the unit itself, as its head says how.
+    """
+    director = Director(
+        lab, f"ExecStartPost=-{PE_NFQ} rules load -c {lab.directory / 'pe-nfq.toml'}"
+    )
     with director.systemd as systemd:
         systemd.systemctl("start", UNIT)
-        director.pe_nfq("rules", "load", "-c", str(director.daemon.config))
         assert sipp.call(lab.client, Calls(20, rate=50)).completed == 20
         placed = templates(director)
         systemd.systemctl("stop", UNIT)

@@ -15,8 +15,6 @@ from tests.lab.waiting import wait_until
 ROOT: Final = Path(__file__).parents[2]
 _PE_NFQ: Final = Path(sys.executable).with_name("pe-nfq")
 _LOAD_RULES: Final = ROOT / "scripts" / "load-rules"
-#: Workers are fresh processes that import everything first; on a busy machine this takes seconds.
-_READY_TIMEOUT: Final = 30.0
 
 Options = Mapping[str, str | float | bool]
 
@@ -29,6 +27,9 @@ class PeNfq:
     are theirs, in order, 1 each by default. `port` is where servers listen, when
     it is not the service's.
     """
+
+    #: Workers are fresh processes that import everything first; on a busy machine that takes long.
+    READY_TIMEOUT: Final = 30.0
 
     def __init__(
         self,
@@ -72,10 +73,13 @@ class PeNfq:
 
     def start(self) -> Process:
         """Start the daemon and wait until it steers."""
-        command = [str(_PE_NFQ), "run", "-c", str(self.config)]
-        self.process = self._lab.director.start(command)
-        self.process.wait_for_output('"event": "ready"', _READY_TIMEOUT)
+        self.process = self._lab.director.start(self.command())
+        self.process.wait_for_output('"event": "ready"', self.READY_TIMEOUT)
         return self.process
+
+    def command(self) -> list[str]:
+        """What starts the daemon."""
+        return [str(_PE_NFQ), "run", "-c", str(self.config)]
 
     def rules(self, verb: str) -> None:
         """`scripts/load-rules VERB` for this configuration. Raises RuntimeError."""

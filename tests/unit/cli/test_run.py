@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pe_nfq.cli.run import _render
+
 #: Whoever is not root does not have it anyway.
 WITHOUT_NET_ADMIN = ["setpriv", "--bounding-set", "-net_admin"] if os.geteuid() == 0 else []
 
@@ -55,3 +57,19 @@ def test_what_a_file_adopts_is_named(config: Path) -> None:
     done = run("-c", str(config), "--check")
 
     assert done.stdout == f"{config}: right; services: 1, adopted: fwmark 5, adopted: all\n"
+
+
+@pytest.mark.parametrize(
+    ("no_color", "is_coloured"), [(None, True), ("", True), ("1", False), ("0", False)]
+)
+def test_the_log_on_a_terminal_has_colours_but_with_no_color(
+    monkeypatch: pytest.MonkeyPatch, no_color: str | None, is_coloured: bool
+) -> None:
+    """https://no-color.org: any value but an empty one."""
+    monkeypatch.setattr(os, "isatty", lambda fd: True)
+    if no_color is None:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    else:
+        monkeypatch.setenv("NO_COLOR", no_color)
+
+    assert (b"\x1b[" in _render("console", None)("stop", 0.0, {"why": "x"})) is is_coloured

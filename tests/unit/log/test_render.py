@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pe_nfq.escape import CUT, DEFAULT_LIMIT
-from pe_nfq.log.render import console_renderer, json_line
-from pe_nfq.log.table import EVENTS
+from pe_nfq.log.render import console_renderer, journal_line, json_line
+from pe_nfq.log.table import EVENTS, priority
 from pe_nfq.model import Endpoint, OnDecline
 
 ANYTHING = st.recursive(
@@ -116,3 +116,19 @@ def test_console_lines_leave_out_what_is_null() -> None:
         b"worker=1",
         b"why=SIGKILL",
     ]
+
+
+def test_for_journald_a_line_begins_with_its_priority() -> None:
+    """As sd-daemon(3) has it; the rest is the JSON line."""
+    line = journal_line("worker-died", 0.0, {"pid": 7})
+
+    assert line == b"<3>" + json_line("worker-died", 0.0, {"pid": 7})
+
+
+def test_priorities_follow_verbosity_but_for_defects_and_news() -> None:
+    """`journalctl -p err` shows what broke, and no start; every event has one."""
+    names = ("supervisor-error", "reload-failed", "worker-hung", "table-full", "ready", "reloaded")
+
+    assert [priority(name) for name in names] == [3, 3, 3, 4, 5, 5]
+    assert [priority(name) for name in ("template-created", "match", "unheard-of")] == [6, 7, 4]
+    assert {priority(event) for event in EVENTS} == {3, 4, 5, 6, 7}
