@@ -5,16 +5,13 @@ and the next supervisor finds them, the table and the steering as they are.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
-import socket
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pe_nfq import __version__, supervisor_lock
-from pe_nfq.config import Config, Steering, warnings
+from pe_nfq.config import Config, warnings
 from pe_nfq.control.server import ControlServer
 from pe_nfq.errors import PeNfqError
 from pe_nfq.events import EventReader
@@ -22,6 +19,7 @@ from pe_nfq.model import Snapshot
 from pe_nfq.steering import Settings, make_steering
 from pe_nfq.supervisor import again
 from pe_nfq.supervisor.adm import Adm
+from pe_nfq.supervisor.alone import steer_alone
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.chronicle import Chronicle
 from pe_nfq.supervisor.crew import Crew, Tell
@@ -41,15 +39,13 @@ from pe_nfq.supervisor.standings import NAME as STANDINGS
 from pe_nfq.supervisor.standings import Standings
 from pe_nfq.supervisor.status import Sources, Status
 from pe_nfq.supervisor.tallies import Tallies
+from pe_nfq.supervisor.tasks import Tasks
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.upgrade import Upgrade
 from pe_nfq.supervisor.upkeep import Upkeep
 from pe_nfq.supervisor.verbs import handlers
 from pe_nfq.templates import Epoch, Table, boottime_ms, environment
 from pe_nfq.templates.table import HOLDING
-
-_STEERS: Final = "\0pe-nfq-steering"
-_STOP_IT: Final = "stop it first: two would undo each other's changes"
 
 
 class Supervisor:
@@ -69,8 +65,7 @@ class Supervisor:
         self._ready = asyncio.Event()
         self._failure: BaseException | None = None
         self._table: Table | None = None
-        self._upkeep: Upkeep | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._failed)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, or until an upgrade executes another program here.
@@ -80,7 +75,7 @@ class Supervisor:
         """
         lock = supervisor_lock.take(self._config.state_dir)
         try:
-            with _steer_alone(self._config.steering):
+            with steer_alone(self._config.steering):
                 try:
                     await self._start()
                 except OSError as error:  # no space, no memory, no descriptor
@@ -92,23 +87,46 @@ class Supervisor:
                     await self._make_way()
                 await self._end()
         finally:
-            for task in self._tasks:
-                task.cancel()
+            self._tasks.cancel()
             os.close(lock)
 
     async def _start(self) -> None:
-        config, loop = self._config, asyncio.get_running_loop()
+        self._listen_to_signals()
+        facts = {"config": str(self._path), "state_dir": str(self._config.state_dir)}
+        self._tell("start", version=__version__, pid=os.getpid(), **facts)
+        for warning in warnings(self._config):
+            self._tell("warning", warning=warning)
+        await self._take_over_workers()
+        await self._put_in_force()
+        self._tasks.start(
+            self._upkeep.sweep(),
+            self._upkeep.free_readers(),
+            self._services.keep_steering(),
+            self._changes.follow_kernel(),
+            self._changes.follow_links(),
+            self._rules.keep(),
+            self._health.keep(),
+        )
+        await self._open_to_commands()
+        self._ready.set()
+        self._notify.ready(self._in_short())
+        services = len(self._changes.desired.services)
+        self._tell("ready", workers=self._crew.serving(), services=services)
+        self._tasks.start(self._notify.keep_alive(self._in_short), self._upgrade.renew())
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._on_hangup()))
-        loop.add_signal_handler(signal.SIGUSR2, lambda: self._spawn(self._on_upgrade()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.start(self._on_hangup()))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: self._tasks.start(self._on_upgrade()))
         release_signals()
-        facts = {"config": str(self._path), "state_dir": str(config.state_dir)}
-        self._tell("start", version=__version__, pid=os.getpid(), **facts)
-        for warning in warnings(config):
-            self._tell("warning", warning=warning)
+
+    async def _take_over_workers(self) -> None:
+        """Before the table, and not stopped by it: a worker that hangs may hold its lock."""
+        config = self._config
         self._events = EventReader(config.state_dir)
-        loop.add_reader(self._events.fd, self._events.read, self._record)
+        asyncio.get_running_loop().add_reader(self._events.fd, self._events.read, self._record)
         self._crew = Crew(
             config.state_dir,
             queues(config),
@@ -119,54 +137,47 @@ class Supervisor:
         )
         self._upgrade = Upgrade(self._crew, self._stop.set, self._tell)
         await self._crew.adopt()
-        # Before the table, and not stopped by it: a worker that hangs may hold its lock.
-        self._spawn(self._watch())
+        self._tasks.start(self._watch())
+
+    async def _put_in_force(self) -> None:
+        """Table, steering and services; then workers that decide by them."""
+        config = self._config
         self._table_thread = thread = Thread("table")
-        self._table = table = await thread.run(self._open_table)
+        table = await thread.run(self._open_table)
+        self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
+        self._table = table
         if not table.snapshot_number:
             await self._crew.replace()  # who serves already serves by a table that is gone
         steering = make_steering(config.steering.value, Settings.of(config))
         self._services = Services(table, thread, steering, self._recall_standings(), self._tell)
-        self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
         self._rules = Rules(config, self._tell)
         self._changes = Changes(config, self._services, self._crew.follow, self._learn, self._tell)
         publisher = Publisher(self._changes.refresh, self._tell)
         self._health = Health(self._services.standings, publisher, self._tell)
         await self._changes.begin()
         await self._crew.start()
-        self._spawn(self._upkeep.sweep())
-        self._spawn(self._upkeep.free_readers())
-        self._spawn(self._services.keep_steering())
-        self._spawn(self._changes.follow_kernel())
-        self._spawn(self._changes.follow_links())
-        self._spawn(self._rules.keep())
-        self._spawn(self._health.keep())
-        adm = Adm(self._changes, self._services, table, thread, self._tell)
-        self._drains = Drains(self._changes, self._services, table, thread, self._tell)
+
+    async def _open_to_commands(self) -> None:
+        """The control socket, and what HTTP clients may read."""
+        assert self._table is not None
+        of = (self._changes, self._services, self._table, self._table_thread, self._tell)
+        self._drains = Drains(*of)
         await self._drains.look(boottime_ms())
-        self._spawn(self._drains.watch())
-        kills = Kills(self._services, table, thread, self._tell)
         status = self._status()
         self._reload = Reload(self._path, self._parts(), self._tell)
         families = (
-            adm.verbs(),
+            Adm(*of).verbs(),
             self._reload.verbs(),
             self._upgrade.verbs(),
             self._drains.verbs(),
-            kills.verbs(),
+            Kills(*of[1:]).verbs(),
             status.verbs(),
             self._health.verbs(),
         )
-        self._control = ControlServer(config.state_dir, handlers(self._tell, *families))
+        self._control = ControlServer(self._config.state_dir, handlers(self._tell, *families))
         await self._control.start()
-        self._metrics = Metrics(config.metrics, status, self._tell)
-        self._spawn(self._metrics.keep())
-        self._ready.set()
-        self._notify.ready(self._in_short())
-        self._spawn(self._notify.keep_alive(self._in_short))
-        services = len(self._changes.desired.services)
-        self._tell("ready", workers=self._crew.serving(), services=services)
-        self._spawn(self._upgrade.renew())
+        self._metrics = Metrics(self._config.metrics, status, self._tell)
+        self._tasks.start(self._drains.watch(), self._metrics.keep())
 
     def _open_table(self) -> Table:
         config = self._config
@@ -204,19 +215,13 @@ class Supervisor:
         await self._control.finish()
         await self._reload.close()
         hold_signals()
-        await self._cancel_tasks()
+        await self._tasks.end()
         self._crew.make_old()
         await asyncio.gather(self._services.finish(), self._changes.finish(), self._rules.finish())
         assert self._table is not None
         await self._table_thread.run(self._table.close)  # frees our slots among its readers
         self._events.read(self._record)
         self._host.execute(again.command())
-
-    async def _cancel_tasks(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _on_hangup(self) -> None:
         await self._ready.wait()
@@ -271,8 +276,8 @@ class Supervisor:
         self._health.follow(self._changes.desired.services, snapshot)
 
     def _worker_died(self) -> None:
-        if self._upkeep is not None:
-            self._spawn(self._upkeep.after_death())
+        if self._table is not None:
+            self._tasks.start(self._upkeep.after_death())
 
     async def _watch(self) -> None:
         while True:
@@ -280,31 +285,8 @@ class Supervisor:
             tick = self._crew.check(lock_is_ours=ours)
             await asyncio.sleep(tick / 1000)
 
-    def _spawn(self, task: Coroutine[None, None, None]) -> None:
-        running = asyncio.get_running_loop().create_task(task)
-        self._tasks.add(running)
-        running.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        """A task that fails ends the supervisor: the next one takes over what it leaves."""
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failure = task.exception()
-            self._tell("supervisor-error", error=repr(self._failure))
-            self._stop.set()
-
-
-def _steer_alone(steering: Steering) -> contextlib.AbstractContextManager[object]:
-    """Be the only one that steers in this network namespace. Raises PeNfqError.
-
-    A name in the abstract space (unix(7)) is its namespace's, and is free when the process ends.
-    """
-    if steering is Steering.MARK:
-        return contextlib.nullcontext()
-    lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        lock.bind(_STEERS)
-    except OSError:
-        lock.close()
-        raise PeNfqError(f"another pe-nfq run steers on this director; {_STOP_IT}") from None
-    return lock
+    def _failed(self, error: BaseException) -> None:
+        """A task's failure ends the supervisor: the next one takes over what it leaves."""
+        self._failure = error
+        self._tell("supervisor-error", error=repr(error))
+        self._stop.set()
