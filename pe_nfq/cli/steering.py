@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from pe_nfq.cli import takeover
+from pe_nfq.cli.progress import shown_while
 from pe_nfq.cli.steered import Names, facts, tables
 from pe_nfq.config import default_state_dir, load
 from pe_nfq.errors import SteeringError, TableError
@@ -88,14 +89,20 @@ def _apply(args: argparse.Namespace) -> int:
         raise SteeringError("apply needs the daemon's configuration: give -c FILE")
     config = load(args.config)
     snapshot = _last_snapshot(config.state_dir)
-    with closing(make_steering(config.steering.value, Settings.of(config))) as steering:
-        _tell(steering.plan_changes(snapshot) if args.dry_run else steering.apply(snapshot), args)
+    with (
+        shown_while("comparing with the kernel"),
+        closing(make_steering(config.steering.value, Settings.of(config))) as steering,
+    ):
+        report = steering.plan_changes(snapshot) if args.dry_run else steering.apply(snapshot)
+    _tell(report, args)
     return 0
 
 
 def _clear(args: argparse.Namespace) -> int:
     """All kinds: whichever configuration left it."""
-    reports = [steering.clear(dry_run=args.dry_run) for steering in _each(_settings(args))]
+    settings = _settings(args)
+    with shown_while("comparing with the kernel"):
+        reports = [steering.clear(dry_run=args.dry_run) for steering in _each(settings)]
     changes, warnings = (tuple(line for r in reports for line in r[n]) for n in (0, 1))
     _tell(Report(changes, warnings), args)
     return 0
