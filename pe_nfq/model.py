@@ -190,9 +190,13 @@ class VirtualService:
 
     @property
     def drops_in_panic(self) -> bool:
-        """Whether what finds no dest is dropped: not where the operator gave them weight 0."""
-        down = (Standing.DOWN, Standing.KEPT)
-        return self.panic is Panic.DROP and any(dest.standing in down for dest in self.dests)
+        """Whether what finds no dest is dropped: not where the operator gave them weight 0.
+
+        Nor where one is up, and takes none for its load.
+        """
+        if self.panic is not Panic.DROP or any(dest.weight for dest in self.dests):
+            return False
+        return any(dest.standing in (Standing.DOWN, Standing.KEPT) for dest in self.dests)
 
     def net_weight(self, dest: RealServer) -> int:
         """The weight of a dest in the net, which with `Panic.NET` has all where all are down."""

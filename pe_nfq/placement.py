@@ -34,6 +34,7 @@ class Placement:
         self._flags = parse_flags(service.scheduler, service.sched_flags)
         self._dests = {dest.id: dest for dest in service.dests}
         self._limited = any(dest.upper_threshold for dest in service.dests)
+        self._has_takers = any(map(_has_weight, service.dests))
         self._prepared = False
         self.rules = Rules(
             snapshot=snapshot.number,
@@ -94,7 +95,7 @@ class Placement:
         dest = self._dests.get(template.dest_id)
         if dest is None or dest.weight > 0:
             return dest is not None
-        if dest.standing is Standing.KEPT:
+        if dest.standing is Standing.KEPT or self._is_left_alone(dest):
             return True
         waits = template.kind.waits or template.origin is Origin.SERVER
         return waits and self._waits_for(dest)
@@ -103,7 +104,11 @@ class Placement:
         """Whether dialogs may stay where no new ones come; an operator who drains wants that."""
         if dest.standing is Standing.UP:
             return not self._service.expire_quiescent
-        return dest.standing is not Standing.DOWN
+        return dest.standing is not Standing.DOWN or self._is_left_alone(dest)
+
+    def _is_left_alone(self, dest: RealServer) -> bool:
+        """Whether it is down and so are all: a check can be wrong, the net knows no dialog."""
+        return dest.standing is Standing.DOWN and not self._has_takers
 
     def _why_moved(self, template: Template) -> Move:
         dest = self._dests.get(template.dest_id)

@@ -429,12 +429,15 @@ class Agreement(RuleBasedStateMachine):
             if weights != self.weights:
                 self.history.changed.append(self.history.next())
             self.weights = weights
-            usable = {d for d, w in weights.items() if self._may_keep(w)}
+            has_takers = any((w or 0) > 0 for w in weights.values())
+            usable = {d for d, w in weights.items() if self._may_keep(w, has_takers=has_takers)}
             self.history.valid.append((self.history.next(), frozenset(self._ids(usable))))
 
-    def _may_keep(self, weight: int | None) -> bool:
-        if weight is None or weight == DOWN:
+    def _may_keep(self, weight: int | None, *, has_takers: bool) -> bool:
+        if weight is None:
             return False
+        if weight == DOWN:
+            return not has_takers
         return weight > 0 or weight == DRAINED or not self.expire
 
     def _build(self, weights: dict[int, int | None]) -> Callable[[int, Ids], Snapshot]:

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any
 
 import lmdb
@@ -374,6 +375,36 @@ def test_what_becomes_of_a_new_dialog_while_all_are_down(
     decision = bench.worker().decide(udp(CALL))
     assert (decision.outcome, decision.reason) == (outcome, Reason.NO_DEST)
     assert decision.drop is (outcome == "dropped")
+
+
+def test_nothing_is_dropped_for_its_servers_load(bench: Bench) -> None:
+    """One is down, the other up and full: that is no panic, and the net takes what is new."""
+
+    def build(ids: Ids) -> tuple[RealServer, ...]:
+        full, down = by_number(1, 2, standings={2: Standing.DOWN})(ids)
+        return replace(full, upper_threshold=1), down
+
+    publish_services(bench.table, services(build, timeout=P, scheduler="rr", panic=Panic.DROP))
+    worker = bench.worker()
+    worker.decide(udp(CALL))
+    decision = worker.decide(udp(sip(b"another")))
+    assert (decision.outcome, decision.reason) == ("passed", Reason.NO_DEST)
+
+
+@pytest.mark.parametrize("panic", [Panic.NET, Panic.DROP])
+def test_a_dialog_stays_where_it_is_while_all_are_down(panic: Panic, bench: Bench) -> None:
+    """There is nowhere to move to: the net would take it to another server as likely as not."""
+    first = bench.publish(1, 2)
+    worker = bench.worker()
+    old = worker.decide(udp(CALL))
+    bench.publish(1, 2, standings={1: Standing.DOWN, 2: Standing.DOWN}, panic=panic)
+    worker.director.follow()
+    decision = worker.decide(udp(CALL))
+    assert (decision.outcome, decision.mark) == ("match", old.mark)
+    number = 1 if first.services[0].dests[0].id == old.dest_id else 2
+    bench.publish(1, 2, standings={number: Standing.DOWN}, panic=panic)
+    worker.director.follow()
+    assert worker.decide(udp(CALL)).outcome == "moved"
 
 
 def test_datagrams_that_the_cache_answers_are_counted_with_the_next_write(bench: Bench) -> None:

@@ -127,6 +127,14 @@ def test_what_stays_with_a_dest_that_is_not_up(
     assert of.claims(3) == [2, 2, 2]
 
 
+@pytest.mark.parametrize("beside", [dest(2, 0), replace(dest(2, 0), standing=Standing.DOWN)])
+def test_what_is_down_keeps_all_where_nobody_takes_it(beside: RealServer) -> None:
+    """And what it starts itself: its client's answers would go by the net."""
+    placement = Service(stands(Standing.DOWN), beside).placement
+    assert all(placement.rules.keeps(at(1, kind)) for kind in Kind)
+    assert placement.takes(1)
+
+
 @pytest.mark.parametrize(
     ("of", "why"),
     [
