@@ -39,6 +39,8 @@ _RATES: Final = (40, 65, 30, 80, 55)
 #: When the drain begins and the server goes down: shares of the time.
 _DRAIN_AT: Final = 0.8
 _DOWN_AT: Final = 0.92
+#: Short against the shares of a short run (s).
+_STEP: Final = 0.2
 #: What taking both pictures takes (s).
 _PICTURES: Final = 15
 #: A call is so long (s): the drained server still has some at the end.
@@ -105,7 +107,7 @@ def _play(lab: Lab, seconds: int) -> None:
                 _, verb, facts = todo.pop(0)
                 _did(ask(state_dir, verb, **facts))
             _progress(f"{passed:.0f} of {seconds} s")
-            time.sleep(1.0)
+            time.sleep(_STEP)
 
 
 def _did(answer: Answer) -> None:
