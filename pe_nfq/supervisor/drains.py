@@ -7,12 +7,12 @@ something drains. Times in the log and on the control socket are seconds.
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from pe_nfq.control.protocol import Answer, refusal
 from pe_nfq.errors import ControlError, PeNfqError, TableError
-from pe_nfq.model import RealServer
+from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.selection import select
@@ -21,9 +21,17 @@ from pe_nfq.supervisor.standings import Drain, ServerName
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.supervisor.verbs import Verb
 from pe_nfq.templates import Table, boottime_ms, unix_time, upkeep
+from pe_nfq.templates.layout import service_key
 
 #: How often what is left is counted (s).
 _LOOK_EVERY: Final = 1.0
+
+
+class _Found(NamedTuple):
+    """A server by what a snapshot says of it."""
+
+    service: VirtualService
+    dest: RealServer
 
 
 class Drains:
@@ -39,6 +47,8 @@ class Drains:
         self._thread = thread
         self._tell = tell
         self._left: dict[ServerName, int] = {}
+        self._snapshot: Snapshot | None = None
+        self._found: Mapping[ServerName, _Found] = {}
         self._one_at_a_time = asyncio.Lock()
 
     def verbs(self) -> dict[str, Verb]:
@@ -123,42 +133,50 @@ class Drains:
         for name, drain in list(self._standings.drains.items()):
             if name not in self._dests():
                 continue  # configured no more: what it holds moves by itself
+            is_over = drain.emptied < drain.deadline <= now
             try:
                 left = await self._count(name)
-                if left and drain.emptied < drain.deadline <= now:
-                    left -= await self._end(name)
+                if left and is_over:
+                    await self._end(name)
+                    left = await self._count(name)
             except TableError as error:
                 self._tell("table-error", error=str(error))
                 return
             self._left[name] = left
-            if not left and (not drain.emptied or drain.emptied < drain.deadline <= now):
+            if not left and (is_over or not drain.emptied):
                 await self._note_empty(name, drain, now)
+            elif is_over:
+                # Begun by its server meanwhile. Ended too, and again with each look, no call of
+                # a server that begins many would last for longer than a second.
+                await self._note(name, drain._replace(deadline=0))
 
     async def _note_empty(self, name: ServerName, drain: Drain, now: int) -> None:
         """Tell it once; what its server starts afterwards is left alone, also by the deadline."""
-        self._standings.drains[name] = drain._replace(emptied=now)
-        await self._changes.keep_standings()
+        await self._note(name, drain._replace(emptied=now))
         if not drain.emptied:
             took_s = (now - drain.since) // 1000
             facts = {"service": name.service, "dest": name.dest}
             self._tell("drained", left=0, took_s=took_s, **facts)
 
-    async def _end(self, name: ServerName) -> int:
-        """Let go what is left: each dialog is placed anew with its next datagram; how many."""
-        dest = self._dests().get(name)
-        if dest is None:
-            return 0
-        moved = await self._thread.total(upkeep.purging(self._table, dest.id))
-        if moved:
+    async def _note(self, name: ServerName, drain: Drain) -> None:
+        self._standings.drains[name] = drain
+        await self._changes.keep_standings()
+
+    async def _end(self, name: ServerName) -> None:
+        """Let go what is left: each dialog is placed anew with its next datagram."""
+        found = self._dests().get(name)
+        if found is None:
+            return
+        slices = upkeep.purging(self._table, found.dest.id, service_key(found.service.id))
+        if moved := await self._thread.total(slices):
             self._tell("drain-deadline", service=name.service, dest=name.dest, moved=moved)
-        return moved
 
     async def _count(self, name: ServerName) -> int:
         """Live templates; none of what is not configured, which moves by itself."""
-        dest = self._dests().get(name)
-        if dest is None:
+        found = self._dests().get(name)
+        if found is None:
             return 0
-        return await self._thread.run(upkeep.live_templates, self._table, dest.id)
+        return await self._thread.run(upkeep.live_templates, self._table, found.dest.id)
 
     async def _publish(self, before: dict[ServerName, Drain]) -> None:
         """As the standings say now, or as `before`. Raises PeNfqError."""
@@ -169,13 +187,12 @@ class Drains:
             await self._changes.keep_standings()
             raise
 
-    def _dests(self) -> dict[ServerName, RealServer]:
+    def _dests(self) -> Mapping[ServerName, _Found]:
+        """Those of the snapshot; made once for each: a server may stand behind 100 services."""
         snapshot = self._services.snapshot
-        return {
-            ServerName(str(service), str(dest.endpoint)): dest
-            for service in (snapshot.services if snapshot else ())
-            for dest in service.dests
-        }
+        if snapshot is not self._snapshot:
+            self._snapshot, self._found = snapshot, dict(_found_in(snapshot))
+        return self._found
 
     def _closed(self, names: list[ServerName]) -> list[str]:
         """A warning for each of their services in which nobody takes new dialogs any more."""
@@ -190,6 +207,12 @@ class Drains:
     def _shown(self, name: ServerName) -> dict[str, Any]:
         facts = self.facts(name.service, name.dest) or {}
         return {"service": name.service, "dest": name.dest, **facts}
+
+
+def _found_in(snapshot: Snapshot | None) -> Iterator[tuple[ServerName, _Found]]:
+    for service in snapshot.services if snapshot else ():
+        for dest in service.dests:
+            yield ServerName(str(service), str(dest.endpoint)), _Found(service, dest)
 
 
 def _answer(drains: list[dict[str, Any]], warnings: list[str]) -> Answer:
