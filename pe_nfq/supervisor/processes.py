@@ -56,10 +56,15 @@ class Processes:
         self.cpus: Sequence[int] = ()
 
     def start(self, member: Member) -> None:
-        """Start the process of a slot that nobody fills; what cannot be started is tried again."""
-        if self.closing or member.pid:
+        """Start the process of a slot that nobody fills; what cannot be started is tried again.
+
+        One that was to leave, and still has not, is followed by another when it does.
+        """
+        if self.closing:
             return
         member.leaving = False
+        if member.pid:
+            return
         command = [sys.executable, "-m", "pe_nfq.worker", "--state-dir", str(self._state_dir)]
         command += ["--slot", str(member.slot), "--queue", str(member.queue)]
         command += worker_options(verbose=self.verbose)

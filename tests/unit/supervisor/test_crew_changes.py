@@ -11,6 +11,7 @@ import pytest
 
 from pe_nfq.errors import PeNfqError
 from pe_nfq.heartbeat import STANDBY, Cell, Heartbeats, State
+from pe_nfq.supervisor import processes
 from pe_nfq.supervisor.crew import Crew
 
 #: Serves until SIGTERM, as a worker does; where its slot is listed in `broken` it fails.
@@ -156,6 +157,27 @@ def test_a_broken_one_ends_the_replacing(stand_ins: Path) -> None:
 
     log = live(stand_ins, QUEUES, renew)
     assert log.of("worker-replaced") == ["standby", "1"]
+
+
+def test_one_that_dies_late_is_followed_by_another(
+    stand_ins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine stands still, or the process does in the kernel, and nobody waits any more."""
+
+    async def renew(crew: Crew, log: Log) -> None:
+        before = {slot: Heartbeats(stand_ins).slot(slot)[Cell.PID] for slot in QUEUES}
+        with monkeypatch.context() as limited:
+            limited.setattr(processes, "LEAVE_LIMIT", -1.0)
+            crew.make_old()
+            await crew.renew()
+
+        def all_are_new() -> bool:
+            now = {slot: Heartbeats(stand_ins).slot(slot)[Cell.PID] for slot in QUEUES}
+            return crew.serving() == 2 and all(now[slot] != before[slot] for slot in QUEUES)
+
+        assert await processes.until(all_are_new, 20)
+
+    live(stand_ins, QUEUES, renew)
 
 
 def test_the_next_supervisor_replaces_what_runs_other_code(stand_ins: Path) -> None:
