@@ -244,6 +244,8 @@ def main() -> int:
         print(f"pe-nfq worker: queue {args.queue}: {error}", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, worker.stop)
+    # A supervisor that makes way for the next one holds its signals, and its children inherit that.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     worker.run()
     return 0
 

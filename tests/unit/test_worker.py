@@ -1,5 +1,7 @@
 """What a worker does beside deciding: it tells its tallies, also with its last breath."""
 
+import os
+import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from pe_nfq.stages import KNOWN, SETTLE, SUM, VERDICT, Stages
 from pe_nfq.tally import CREATED, MARK
 from pe_nfq.templates import Table, boottime_ms
 from pe_nfq.verdicts import Verdicts
-from pe_nfq.worker import Worker
+from pe_nfq.worker import Worker, main
 from tests.packets import sip, udp
 from tests.tables import by_number, open_table, publish_services, services
 from tests.unit.test_tally import grown
@@ -142,3 +144,36 @@ def test_samples_are_taken_now_and_then(bench: Bench) -> None:
             samples[word] += amount
 
     assert samples == {KNOWN: 1, SETTLE: 1, VERDICT: 1}
+
+
+class Asked:
+    """Serves until it is asked to leave, by a signal that was there before it began."""
+
+    def __init__(self, *_: object) -> None:
+        self.stopped = False
+
+    def stop(self, *_: object) -> None:
+        self.stopped = True
+
+    def run(self) -> None:
+        assert self.stopped
+
+
+def test_it_leaves_when_asked_though_its_supervisor_held_its_signals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that makes way for the next supervisor does, and what it starts then inherits that."""
+    monkeypatch.setattr("pe_nfq.worker.Worker", Asked)
+    monkeypatch.setattr(
+        "sys.argv", ["worker", "--state-dir", "/nowhere", "--slot", "1", "--queue", "1"]
+    )
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert main() == 0
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_IGN)  # what still waits is gone
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
