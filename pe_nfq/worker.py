@@ -213,8 +213,8 @@ class Worker:
         return answer
 
     def _tell(self, now: int) -> None:
-        self._told = now
-        self._tally.tell(self._events.source, self._events.write)
+        if not self._tally.tell(self._events.source, self._events.write):
+            self._told = now
 
     def _leave(self) -> None:
         self._slot[Cell.STATE] = State.DRAINING
@@ -224,7 +224,7 @@ class Worker:
             self._round()
         self._round()
         self._publish_counts()
-        self._tell(self._now)
+        self._tally.tell(self._events.source, self._events.write, most=None)
         self._queue.close()
         self._slot[Cell.STATE] = State.NONE
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pe_nfq.events import EventReader, EventWriter
 from pe_nfq.record import PIPE_BUF
-from pe_nfq.tally import CREATED, MARK, TALLY, Tally
+from pe_nfq.tally import AT_ONCE, CREATED, MARK, TALLY, Tally
 
 
 def grown(records: list[dict[str, Any]]) -> Counter[tuple[str, int]]:
@@ -56,7 +56,7 @@ def test_many_numbers_make_records_that_a_pipe_takes_whole() -> None:
     tally, pipe = Tally(), Pipe()
     marks = [0xFFFFFFFF - number for number in range(3000)]
     tally.count_marks(marks * 3)
-    tally.tell("standby", pipe.write)
+    tally.tell("standby", pipe.write, most=None)
 
     assert pipe.grown() == {(MARK, mark): 3 for mark in marks}
     lengths = [len(line) for line in pipe.lines]
@@ -76,6 +76,23 @@ def test_what_the_pipe_does_not_take_goes_with_the_next() -> None:
     assert len(full.lines) == 2
     assert full.grown() + pipe.grown() == {(MARK, mark): 2 for mark in range(1000)}
     assert 1000 < pipe.grown().total() < 2000
+
+
+def test_many_numbers_are_told_bit_by_bit() -> None:
+    """Datagrams wait for the worker meanwhile: it is asked again after its next round."""
+    tally, pipe = Tally(), Pipe()
+    tally.count_marks(range(3 * AT_ONCE // 2))
+    assert tally.tell("1", pipe.write)
+    assert pipe.grown().total() == AT_ONCE
+    assert not tally.tell("1", pipe.write)
+    assert pipe.grown().total() == 3 * AT_ONCE // 2
+
+
+def test_nothing_is_told_again_at_once_to_a_full_pipe() -> None:
+    """A supervisor that stands still must not cost a worker more than one that reads."""
+    tally = Tally()
+    tally.count_marks(range(3 * AT_ONCE))
+    assert not tally.tell("1", Pipe(room=1).write)
 
 
 def test_a_supervisor_that_comes_late_gets_all(tmp_path: Path) -> None:
