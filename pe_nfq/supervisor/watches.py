@@ -19,6 +19,9 @@ from pe_nfq.supervisor.standings import ServerName
 from pe_nfq.templates import boottime_ms
 
 _NOT_ASKED: Final = "not asked yet"
+#: Who comes so late (s) to ask has stood still, and with it all others: asked all at once now,
+#: servers would answer at once, and what no buffer takes of that would count against them.
+LATE: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -100,6 +103,8 @@ class Watches:
         due = first_probe(loop.time(), spec.interval, self._chance)
         while True:
             await asyncio.sleep(due - loop.time())
+            if loop.time() - due > LATE:
+                await asyncio.sleep(first_probe(0.0, spec.interval, self._chance))
             due = next_probe(loop.time(), spec.interval, self._chance)
             self._hear(watch, await prober.probe(watch.target, spec.timeout))
 

@@ -231,3 +231,22 @@ def test_a_source_is_kept_and_a_socket_serves_all() -> None:
         assert sorted(host for host, _ in clients) == ["127.0.0.1", "127.0.0.5", "127.0.0.5"]
 
     probing(life)
+
+
+def test_answers_wait_for_a_supervisor_that_stands_still() -> None:
+    """Twice as many as the usual buffer takes: what it does not take would count as failures."""
+
+    async def life(prober: Prober, server: Responder) -> None:
+        asked: list[tuple[bytes, tuple[str, int]]] = []
+        server.answer = lambda request, client: asked.append((request, client))
+        probes: list[asyncio.Task[Outcome]] = []
+        for _ in range(3):
+            target = Target(server.endpoint)
+            probes += [asyncio.create_task(prober.probe(target, PATIENT)) for _ in range(100)]
+            while len(asked) < len(probes):
+                await asyncio.sleep(0)
+        for request, client in asked:
+            server.ok(request, client)
+        assert {outcome.code for outcome in await asyncio.gather(*probes)} == {200}
+
+    probing(life)

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import random
 import re
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from pe_nfq.model import Snapshot, Standing
 from pe_nfq.supervisor.health import MOST, Health
 from pe_nfq.supervisor.publisher import Publisher
 from pe_nfq.supervisor.standings import ServerName, Standings
-from tests.unit.supervisor.specs import A, B, config, table
+from pe_nfq.supervisor.watches import LATE, Watches
+from tests.unit.supervisor.specs import A, B, config, specs, table
 from tests.unit.supervisor.test_standings import Numbers
 
 SERVICE, OTHER = f"udp {A}", "203.0.113.12:5060"
@@ -374,3 +377,35 @@ def test_what_cannot_be_published_is_tried_again(tmp_path: Path) -> None:
     assert [facts["error"] for facts in director.told("health-error")] == [
         "cannot be published, tried again: the kernel refused"
     ]
+
+
+class Chance(random.Random):
+    """Asks at once, and later as late as can be."""
+
+    drawn = 0
+
+    def random(self) -> float:
+        self.drawn += 1
+        return 0.0 if self.drawn == 1 else 0.99
+
+
+def test_who_stood_still_does_not_ask_all_at_once(server: Server) -> None:
+    """Their answers would come at once, too, and those that are lost would take servers down."""
+
+    async def ask() -> None:
+        watches = Watches(lambda _: None, lambda *_: None, lambda *_, **__: None, Chance())
+        [service] = specs(asked(server, health_interval=1.0))
+        server.serve()
+        watches.follow([service])
+        async with asyncio.timeout(LIMIT), watches.asking():
+            while server.asked < 1:
+                await asyncio.sleep(0.01)
+            time.sleep(2 * (1.0 + LATE))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert server.asked == 1
+            while server.asked < 2:
+                await asyncio.sleep(0.01)
+            watches.follow([])
+
+    asyncio.run(ask())
