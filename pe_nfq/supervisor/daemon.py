@@ -211,10 +211,10 @@ class Supervisor:
         Nothing is half done then: who was being answered has the answer, and what the
         table, the kernel and the files were being told has been told.
         """
+        hold_signals()  # for the new version: it ends when it serves, where that is asked
         self._notify.reloading("a new version takes over")
         await self._control.finish()
         await self._reload.close()
-        hold_signals()
         await self._tasks.end()
         self._crew.make_old()
         await asyncio.gather(self._services.finish(), self._changes.finish(), self._rules.finish())

@@ -1,6 +1,7 @@
 """What the supervisor's own process does for it: its log, and executing another program in it."""
 
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -36,8 +37,15 @@ class Host:
 
 
 def hold_signals() -> None:
-    """Let them wait for the next program, or until `release_signals`."""
+    """Let them wait for the next program, or until `release_signals`. For the main thread."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)
+    for number in _WAITING:
+        signal.signal(number, _put_off)
+
+
+def _put_off(number: int, _frame: object) -> None:
+    """Another thread has caught it: a mask is one thread's. It waits for this one, which has it."""
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 def release_signals() -> None:

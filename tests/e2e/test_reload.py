@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pe_nfq.control.client import ask
+from pe_nfq.control.protocol import socket_path
 from tests.lab.daemon import PeNfq, endpoint
 from tests.lab.network import Lab
 from tests.lab.traffic import watch
@@ -285,6 +287,21 @@ def test_sigusr2_upgrades_and_a_broken_file_refuses() -> None:
         os.kill(daemon.process.pid, signal.SIGUSR2)
         wait_until(lambda: daemon.events("upgraded"), "the upgrade", 30)
         assert len(daemon.events("start")) == 2
+
+
+def test_who_is_asked_to_end_while_it_makes_way_ends() -> None:
+    """It waits for a client that says nothing; its successor ends as soon as it serves."""
+    with (
+        Lab(servers=1) as lab,
+        PeNfq(lab) as daemon,
+        contextlib.closing(socket.socket(socket.AF_UNIX)) as silent,
+    ):
+        silent.connect(str(socket_path(lab.directory / "state")))
+        os.kill(daemon.process.pid, signal.SIGUSR2)
+        wait_until(lambda: daemon.events("upgrade"), "the upgrade's begin")
+        os.kill(daemon.process.pid, signal.SIGTERM)
+        assert daemon.process.wait(60) == 0
+        assert daemon.queued() == {}
 
 
 def zombies(pid: int) -> list[str]:
