@@ -49,9 +49,13 @@ def exactly(table: Table, pe_data: bytes, beginning: bytes = b"") -> Pages:
 
 
 def beginning_with(table: Table, prefix: bytes, beginning: bytes = b"") -> Pages:
-    """Those whose pe_data begins so; pages may be empty. Of long ones what is kept is compared."""
+    """Those whose pe_data begins so. Of long ones what is kept is compared.
+
+    Pages may be empty: one is for each head, the search in which takes 1 ms.
+    """
     shown = prefix[:MAX_SHOWN_PE_DATA]
     for head in heads(table, beginning):
+        yield []
         for length in range(len(prefix), MAX_PE_DATA + 1):
             yield from pages(table, by_length(head, length) + prefix)
         for page in pages(table, by_digest(head)):

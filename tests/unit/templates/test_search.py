@@ -51,6 +51,13 @@ def test_exactly_finds_all_clients_services_and_engines(table: Table) -> None:
     assert keys(exactly(table, b"nobody")) == []
 
 
+def test_a_search_in_many_services_is_done_bit_by_bit(table: Table) -> None:
+    """Health waits for the thread in which it is done, also where there is nothing to be found."""
+    for service in range(1, 21):
+        claim(table, b"call", service)
+    assert sum(1 for _ in beginning_with(table, b"nobody")) >= 20
+
+
 def test_heads_are_each_met_once(table: Table) -> None:
     """However many templates are behind each of them."""
     for number in range(50):
