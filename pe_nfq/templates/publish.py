@@ -40,6 +40,7 @@ class Ids:
         self._known: dict[str, tuple[int, int]] = {
             key.decode(): tuple(json.loads(value)) for key, value in txn.cursor(db=db)
         }
+        self._kept = {name for name, (_, released) in self._known.items() if not released}
         self._numbers = {number for number, _ in self._known.values()}
         self._used: set[str] = set()
 
@@ -65,15 +66,15 @@ class Ids:
         return self._known[name][0]
 
     def keep(self) -> None:
-        """Write the numbers that were asked for."""
-        for name in self._used:
+        """Write the numbers that were asked for, where they are not there: others want the lock."""
+        for name in self._used - self._kept:
             number, _ = self._known[name]
             self._txn.put(name.encode(), json.dumps([number, 0]).encode(), db=self._db)
 
     def release(self, counts: Counts, longest_timeout: int) -> None:
         """Let the others rest; forget those that no template can hold any more."""
         for name, (number, released) in self._known.items():
-            if name in self._used:
+            if name in self._used - self._kept:
                 continue
             if released and released <= self._now and counts(number) == 0:
                 self._txn.delete(name.encode(), db=self._db)

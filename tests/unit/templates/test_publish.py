@@ -1,6 +1,7 @@
 """Numbers that keep their meaning, and snapshots that all workers follow."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,7 @@ from pe_nfq.templates.epoch import EPOCH, SNAPSHOT
 from pe_nfq.templates.layout import service_key, silent_until
 from pe_nfq.templates.publish import preview, reserve, touch
 from pe_nfq.templates.upkeep import purge
-from tests.tables import by_number, first_dest, publish_services, services, settle
+from tests.tables import VIP, by_number, dest, first_dest, publish_services, services, settle
 
 #: The package re-exports the function of this name, so the module is found here only.
 MODULE = sys.modules["pe_nfq.templates.publish"]
@@ -51,6 +52,21 @@ def test_numbers_are_stable(table: Table) -> None:
     assert with_new["192.0.2.4:5060"] not in first.values()
     again = publish(table, 2, 4, now=REST - 1)
     assert again["192.0.2.2:5060"] == first["192.0.2.2:5060"]
+
+
+def test_a_number_is_written_when_it_is_new_or_back(table: Table) -> None:
+    """Not with each publication: thousand servers kept others from the write lock for 25 ms."""
+    publish(table, 1, 2)
+    publish(table, 1)
+    written: list[bytes] = []
+    with table.write() as txn:
+        noting = SimpleNamespace(cursor=txn.cursor, put=lambda key, *_, **__: written.append(key))
+        numbers = Ids(noting, table.environment.db["ids"], 0)
+        for number in (1, 2, 3):
+            numbers.dest_id(f"udp {VIP}", str(dest(number).endpoint))
+        numbers.keep()
+    names = [f"udp {VIP} {dest(number).endpoint}".encode() for number in (2, 3)]
+    assert sorted(written) == names
 
 
 def test_dests_and_services_share_no_number(table: Table) -> None:
