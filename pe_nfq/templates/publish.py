@@ -74,7 +74,7 @@ class Ids:
     def release(self, counts: Counts, longest_timeout: int) -> None:
         """Let the others rest; forget those that no template can hold any more."""
         for name, (number, released) in self._known.items():
-            if name in self._used - self._kept:
+            if name in self._used:
                 continue
             if released and released <= self._now and counts(number) == 0:
                 self._txn.delete(name.encode(), db=self._db)
