@@ -78,7 +78,11 @@ class Server(socketserver.ThreadingTCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, while there are any."""
         if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except RuntimeError:  # no thread is to be had: `process_request_thread` frees nothing
+                self._free.release()
+                raise
             return
         request.settimeout(0)
         with contextlib.suppress(OSError):

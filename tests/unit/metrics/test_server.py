@@ -212,6 +212,22 @@ def test_only_so_many_are_served_at_a_time(server: Server, looks: Looks) -> None
     assert read_all(raw(server, b"GET /metrics HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.0 200 ")
 
 
+def test_where_no_thread_can_be_had_others_are_served_later(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of tasks, or memory: what could not be served takes nobody's place for ever."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        for _ in range(MAX_CONNECTIONS):
+            with raw(server) as peer:
+                assert peer.recv(1) == b""
+    assert ask(server, "/metrics")[0].status == 200
+
+
 def test_who_floods_waits(server: Server) -> None:
     """So many a second, however fast they come: the processor is the supervisor's."""
     began = time.monotonic()
