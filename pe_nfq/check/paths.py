@@ -9,7 +9,7 @@ from pe_nfq.check import arp
 from pe_nfq.check.items import Item, fail, ok, warn
 from pe_nfq.check.subject import Subject
 from pe_nfq.config import Steering
-from pe_nfq.model import Method
+from pe_nfq.model import Method, Standing
 from pe_nfq.steering.kernel import Kernel
 
 #: On every real server: its lo has the VIP, and its other interfaces keep silent about that.
@@ -90,7 +90,8 @@ def servers(subject: Subject) -> Iterator[Item]:
                 remedy = f"ip route get {host}  # and put that right, or the address"
                 yield fail(name, f"{service}: {path.problem}", remedy)
             elif not dest.weight:
-                yield ok(name, f"{service}: weight 0, it takes no new dialogs")
+                standing = "weight 0" if dest.standing is Standing.UP else dest.standing.value
+                yield ok(name, f"{service}: {standing}, it takes no new dialogs")
             else:
                 yield ok(name, f"{service}: reached by {dest.method.value}")
 

@@ -119,7 +119,7 @@ class Subject:
     def dests(self, *methods: Method) -> Iterator[tuple[VirtualService, RealServer]]:
         """The real servers with one of `methods` (all: without any), each with its service."""
         for service in self.services:
-            for dest in service.dests:
+            for dest in reversed(service.dests):  # as the file has them
                 if not methods or dest.method in methods:
                     yield service, dest
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pe_nfq.cli.where import add_where, ask_for_json, state_dir_of
 from pe_nfq.cli.workers import worker_lines
+from pe_nfq.control.client import LOOK_LIMIT
 from pe_nfq.escape import show_text
 
 _TITLE: Final = (
@@ -32,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(args: argparse.Namespace) -> int:
     """Print it. Raises PeNfqError."""
-    status = ask_for_json(state_dir_of(args), "status")
+    status = ask_for_json(state_dir_of(args), "status", limit=LOOK_LIMIT)
     lines = [json.dumps(status, indent=2)] if args.json else status_lines(status)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0
@@ -68,13 +69,13 @@ def _attention(status: Mapping[str, Any]) -> Iterator[str]:
     """What an operator should look at."""
     for service in status["services"]:
         if service["in_panic"]:
-            yield f"{service['service']}: all servers are down"
+            yield f"{service['service']}: panic: all servers are down"
         for dest in service["dests"]:
             where = f"{service['service']} -> {dest['dest']}"
             if dest["health"]["state"] == "down":
                 yield f"{where}: down: {show_text(dest['health']['why'])}"
             if drain := dest["drain"]:
-                yield f"{where}: draining: {drain['left']} templates left"
+                yield f"{where}: draining: dialogs left: {drain['left']}"
         if passed := service["passed"]:
             reasons = ", ".join(f"{count} {reason}" for reason, count in passed.items())
             yield f"{service['service']}: not decided: {reasons}"

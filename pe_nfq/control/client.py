@@ -13,25 +13,36 @@ from pe_nfq.errors import ControlError
 CONNECT_LIMIT: Final = 5
 #: Changes are made one at a time, and each may wait seconds for workers to follow (s).
 ANSWER_LIMIT: Final = 60.0
+#: For what changes nothing: an upgrade keeps it waiting for a second or two (s).
+LOOK_LIMIT: Final = 10.0
 _CHUNK: Final = 1 << 16
 #: `struct timeval` of socket(7).
 _TIMEVAL: Final = struct.Struct("@ll")
 
 
-def ask(state_dir: Path, verb: str, **facts: Any) -> Answer:
-    """Have the daemon of a state directory do something. Raises ControlError."""
+class SilentError(ControlError):
+    """There is a daemon, and it does not answer."""
+
+
+def ask(state_dir: Path, verb: str, *, limit: float | None = None, **facts: Any) -> Answer:
+    """Have the daemon of a state directory do something, in `limit` seconds (`ANSWER_LIMIT`).
+
+    Raises ControlError, and SilentError when it does not answer in time.
+    """
+    limit = limit or ANSWER_LIMIT
     request = encode_request(verb, facts)
     path = socket_path(state_dir)
     with _connect(path) as peer:
-        peer.settimeout(ANSWER_LIMIT)
+        peer.settimeout(limit)
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 # Refused before it was read: the answer says why.
                 peer.sendall(request)
             line = _read_line(peer)
         except TimeoutError:
-            raise ControlError(
-                f"no answer within {ANSWER_LIMIT:.0f} s; the change may still come: list services"
+            raise SilentError(
+                f"no answer within {limit:.0f} s: the daemon is stopped, or busy; "
+                "a change may still come: see pe-nfq list"
             ) from None
         except OSError as error:
             raise ControlError(f"the daemon has gone: {error.strerror}; start it again") from None
@@ -46,20 +57,23 @@ def _connect(path: Path) -> socket.socket:
         peer.connect(str(path))
     except OSError as error:
         peer.close()
-        raise ControlError(_why_not(path, error)) from None
+        raise _why_not(path, error) from None
     return peer
 
 
-def _why_not(path: Path, error: OSError) -> str:
+def _why_not(path: Path, error: OSError) -> ControlError:
     match error:
         case FileNotFoundError() | ConnectionRefusedError():
-            return f"the daemon is not running (nobody listens at {path}): start pe-nfq run"
+            return ControlError(
+                f"the daemon is not running (nobody listens at {path}): start pe-nfq run, "
+                "or name its file with -c"
+            )
         case PermissionError():
-            return f"not allowed to use {path}: run this as root"
+            return ControlError(f"not allowed to use {path}: run this as root")
         case TimeoutError() | BlockingIOError():
-            return f"the daemon does not answer at {path}: is it stopped?"
+            return SilentError(f"the daemon does not answer at {path}: is it stopped?")
         case _:
-            return f"cannot use {path}: {error.strerror}"
+            return ControlError(f"cannot use {path}: {error.strerror}")
 
 
 def _read_line(peer: socket.socket) -> bytes:
@@ -69,7 +83,7 @@ def _read_line(peer: socket.socket) -> bytes:
         chunk = peer.recv(_CHUNK)
         if not chunk:
             raise ControlError(
-                "the daemon ended without an answer; list services to see what was done"
+                "the daemon ended without an answer; pe-nfq list shows what was done"
             )
         chunks.append(chunk)
         size += len(chunk)

@@ -171,7 +171,7 @@ class Services:
             key=service.key,
             timeout=service.timeout,
             lifetime=lifetime_text(service.lifetimes),
-            dests=[_described(dest) for dest in service.dests],
+            dests=[_described(dest) for dest in reversed(service.dests)],
         )
 
     def _tell_dest(self, service: str, dest: RealServer, change: str) -> None:

@@ -155,7 +155,7 @@ def test_without_a_daemon_the_command_says_what_to_do() -> None:
         for ended in (dead, never):
             assert (ended.returncode, ended.stdout) == (255, "")
             assert ended.stderr.startswith("pe-nfq: the daemon is not running (nobody listens at ")
-            assert ended.stderr.endswith("): start pe-nfq run\n")
+            assert ended.stderr.endswith("): start pe-nfq run, or name its file with -c\n")
             assert ended.stderr.count("\n") == 1
 
 

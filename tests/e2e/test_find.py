@@ -263,7 +263,7 @@ def killed(steered: Steered, text: str, *words: str) -> int:
 
 
 def set_health(steered: Steered, number: int, state: str) -> None:
-    of = {"server": at(steered, number), "service": "", "why": "said by the test"}
+    of: dict[str, Any] = {"server": at(steered, number), "service": "", "why": "a test"}
     answer = ask(steered.lab.directory / "state", "health", state=state, **of)
     assert answer.status == 0, answer.err
 

@@ -50,9 +50,9 @@ def test_trouble_is_said() -> None:
     )
 
     assert told == [
-        f"{NAME}: all servers are down",
+        f"{NAME}: panic: all servers are down",
         f"{NAME} -> 192.0.2.1:5060: down: 503\\x1b[2J",
-        f"{NAME} -> 192.0.2.2:5060: draining: 7 templates left",
+        f"{NAME} -> 192.0.2.2:5060: draining: dialogs left: 7",
         f"{NAME}: not decided: 4 no-key, 1 no-dest",
         "worker 1: dead; see worker-died in the log",
     ]
