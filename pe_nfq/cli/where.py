@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pe_nfq.cli.progress import shown_while
-from pe_nfq.config import default_state_dir, load
+from pe_nfq.config import default_state_dir, state_dir_in
 from pe_nfq.control.client import ask
 from pe_nfq.control.protocol import REFUSED
 from pe_nfq.errors import ControlError
@@ -25,7 +25,7 @@ def add_where(parser: argparse.ArgumentParser) -> None:
 def state_dir_of(args: argparse.Namespace) -> Path:
     """What `add_where` was told, or the default. Raises ConfigError."""
     if args.config:
-        return load(args.config).state_dir
+        return state_dir_in(args.config)
     return args.state_dir or Path(default_state_dir())
 
 

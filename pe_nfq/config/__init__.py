@@ -7,11 +7,11 @@ Nothing is changed on the machine by reading a file.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pe_nfq.config.options import OptionError, Seen, read_table
+from pe_nfq.config.options import Option, OptionError, Seen, read_table
 from pe_nfq.config.spec import (
     AdoptSpec,
     Check,
@@ -44,6 +44,7 @@ __all__ = [
     "default_state_dir",
     "load",
     "parse",
+    "state_dir_in",
     "to_snapshot",
     "warnings",
 ]
@@ -51,6 +52,8 @@ __all__ = [
 #: Ten thousand servers and more; a wrong path (a capture, a device) is not read to its end.
 MAX_FILE: Final = 1 << 20
 
+#: The options that say where a daemon is.
+_WHERE: Final[tuple[str, ...]] = ("allow_disk", "state_dir")
 _POSITION: Final = re.compile(r"(.*) \(at (.*)\)", re.DOTALL)
 
 
@@ -62,8 +65,22 @@ def load(path: Path | str) -> Config:
 
 def parse(facts: Mapping[str, Any], name: str) -> Config:
     """Check what a TOML file called `name` holds. Raises ConfigError."""
+    return Config(**_values(TOP, facts, name))
+
+
+def state_dir_in(path: Path | str) -> Path:
+    """Its ``state_dir`` alone: a mistake elsewhere hides no running daemon. Raises ConfigError."""
+    name = show_text(str(path))
+    facts = decode(_read(Path(path), name), name)
+    options = [option for option in TOP if option.key in _WHERE]
+    known = {key: facts[key] for key in _WHERE if key in facts}
+    state_dir: Path = _values(options, known, name)["state_dir"]
+    return state_dir
+
+
+def _values(options: Sequence[Option], facts: Mapping[str, Any], name: str) -> dict[str, Any]:
     try:
-        return Config(**read_table(TOP, facts, Seen()))
+        return read_table(options, facts, Seen())
     except OptionError as error:
         raise ConfigError(f"{name}: {error.at}: {error.what}") from None
 
