@@ -8,6 +8,7 @@ capture can be explained where no NFQUEUE is.
 """
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -45,6 +46,8 @@ VERBS: Final = {
 
 _ERROR: Final = 2
 _INTERRUPTED: Final = 128 + signal.SIGINT
+#: What stdout on a full disk says.
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READER_LEFT: Final = 128 + signal.SIGPIPE
 #: A message names a file and says what would be right; longer ones hold somebody else's text.
 _LONGEST_MESSAGE: Final = 2000
@@ -66,6 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What is still buffered would fail again at exit, loudly.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_LEFT
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        print(f"pe-nfq: cannot write the output: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _ERROR
     return status
 
 

@@ -29,15 +29,19 @@ def wanted(text: str) -> Wanted:
     rest = text.removesuffix(CUT) if _is_cut(text) else text.removesuffix(_ANY)
     is_prefix = rest != text
     try:
-        if rest.startswith(_HEX):
-            pe_data = bytes.fromhex(rest.removeprefix(_HEX))
-        else:
-            pe_data = read_bytes(rest)
+        pe_data = _from_hex(rest) if rest.startswith(_HEX) else read_bytes(rest)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if not pe_data and not is_prefix:
         raise argparse.ArgumentTypeError("an empty Call-ID; * stands for any")
     return Wanted(pe_data, is_prefix)
+
+
+def _from_hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix(_HEX))
+    except ValueError:
+        raise ValueError(f"{_HEX} takes two hex digits a byte, like {_HEX}6140") from None
 
 
 def _is_cut(text: str) -> bool:

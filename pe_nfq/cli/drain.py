@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pe_nfq.cli.drains import configured_in, drain_facts, drain_lines, drains_of, held_by
+from pe_nfq.cli.drains import configured_in, dialogs, drain_facts, drain_lines, drains_of, held_by
 from pe_nfq.cli.progress import Progress
 from pe_nfq.cli.where import add_where, ask_for_json, state_dir_of
 from pe_nfq.config.duration import parse_duration, show_duration
@@ -112,13 +112,13 @@ def _begun(one: dict[str, Any]) -> str:
     until = ""
     if one["deadline"] is not None:
         until = f", at most for {show_duration(one['deadline'] - time.time() + 0.5)}"
-    return f"draining {one['dest']} of {one['service']}: {one['left']} dialogs left{until}"
+    return f"draining {one['dest']} of {one['service']}: {dialogs(one['left'])} left{until}"
 
 
 def _list(state_dir: Path, *, as_json: bool) -> int:
-    drains = drains_of(state_dir)
     table = Table.attach(state_dir)
     try:
+        drains = drains_of(state_dir)
         ids = {text: number for number, text in names(table).items()}
         held = {name: held_by(table, ids, name) for name in drains}
         configured = configured_in(table)
@@ -166,7 +166,7 @@ def _wait(state_dir: Path, drained: Sequence[ServerName], progress: Progress) ->
             if not left:
                 return []
             if progress.is_shown:
-                progress.show(f"{left} dialogs left{oldest.text()}")
+                progress.show(f"{dialogs(left)} left{oldest.text()}")
             time.sleep(_POLL)
     finally:
         progress.clear()

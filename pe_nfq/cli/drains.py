@@ -13,8 +13,10 @@ from typing import Any
 
 from pe_nfq.config.duration import show_duration
 from pe_nfq.engines.sip_state import has_ended
+from pe_nfq.errors import PeNfqError
 from pe_nfq.lifetime import Kind
-from pe_nfq.supervisor.standings import Drain, ServerName, Standings
+from pe_nfq.supervisor.kept_file import ForeignError
+from pe_nfq.supervisor.standings import NAME, Drain, ServerName, Standings
 from pe_nfq.templates import Table, Template, boottime_ms, split_key, unix_time
 from pe_nfq.templates.layout import service_key
 from pe_nfq.templates.upkeep import pages
@@ -45,7 +47,10 @@ class Held:
 def drains_of(state_dir: Path) -> dict[ServerName, Drain]:
     """Who is drained, as the supervisor keeps it. Raises PeNfqError."""
     standings = Standings(state_dir)
-    standings.recall()
+    try:
+        standings.recall()
+    except ForeignError as error:
+        raise PeNfqError(f"{state_dir / NAME}: {error}") from None
     return standings.drains
 
 
@@ -103,6 +108,11 @@ def drain_lines(name: ServerName, drain: Drain, held: Held, now: int) -> Iterato
     yield f"  age       oldest {oldest}, youngest {youngest}"
     ends = f"{_clock(held.last_deadline)} ({_in(held.last_deadline, now)})"
     yield f"  ends      by {ends} if nothing more is heard: each datagram re-arms its dialog"
+
+
+def dialogs(count: int) -> str:
+    """``1 dialog``, ``2 dialogs``."""
+    return f"{count} dialog" if count == 1 else f"{count} dialogs"
 
 
 def kinds_text(held: Held) -> str:

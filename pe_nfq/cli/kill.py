@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pe_nfq.cli.call_id import HELP, Wanted, wanted
+from pe_nfq.cli.drains import dialogs
 from pe_nfq.cli.find import live
 from pe_nfq.cli.progress import Progress
 from pe_nfq.cli.where import add_where, ask_for_json, state_dir_of
@@ -79,7 +80,7 @@ def _question(state_dir: Path, call_id: Wanted) -> str:
     finally:
         progress.clear()
         table.close()
-    return f"{count} dialogs that begin with {call_id}"
+    return f"{dialogs(count)} that begin with {call_id}"
 
 
 def _agrees(question: str) -> bool:

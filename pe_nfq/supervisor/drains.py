@@ -12,10 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from pe_nfq.control.protocol import Answer, refusal
 from pe_nfq.errors import ControlError, PeNfqError, TableError
+from pe_nfq.escape import show_text
 from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.crew import Tell
-from pe_nfq.supervisor.selection import select
+from pe_nfq.supervisor.selection import listed, select
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.standings import Drain, ServerName
 from pe_nfq.supervisor.threads import Thread
@@ -95,7 +96,10 @@ class Drains:
             before = dict(self._standings.drains)
             if not before:
                 raise ControlError("no server is drained")
-            names = select(list(before), server, service)
+            names = [n for n in select({**before, **self._dests()}, server, service) if n in before]
+            if not names:
+                drained = listed(name.dest for name in before)
+                raise ControlError(f"{show_text(server)} is not drained; {drained} is")
             shown = [self._shown(name) for name in names]
             for name in names:
                 self._standings.undrain(name)
@@ -106,7 +110,7 @@ class Drains:
         return _answer(shown, [])
 
     def facts(self, service: str, dest: str) -> dict[str, Any] | None:
-        """For the status: ``since`` and ``deadline`` (s of 1970, or None), ``left``; else None."""
+        """For commands: ``since`` and ``deadline`` (s of 1970, or None), ``left``; else None."""
         name = ServerName(service, dest)
         drain = self._standings.drains.get(name)
         if drain is None:

@@ -45,8 +45,10 @@ def read(path: Path, version: int) -> Mapping[str, Any] | None:
         text = path.read_text(encoding="ascii")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ForeignError(f"cannot be read: {error}") from None
+    except OSError as error:
+        raise ForeignError(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ForeignError("damaged: not what pe-nfq writes") from None
     head_line, _, body = text.partition("\n")
     try:
         head = json.loads(head_line)

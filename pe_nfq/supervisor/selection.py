@@ -20,12 +20,12 @@ def select(known: Collection[ServerName], server: str, service: str = "") -> lis
     """
     of_service = [name for name in known if not service or _same_service(name.service, service)]
     if not of_service:
-        services = _listed(name.service for name in known)
+        services = listed(name.service for name in known)
         raise ControlError(f"no service {show_text(service)}; there are: {services}")
     found = [name for name in of_service if _same_server(name.dest, server)]
     if not found:
         where = f" of {show_text(service)}" if service else ""
-        dests = _listed(name.dest for name in of_service)
+        dests = listed(name.dest for name in of_service)
         raise ControlError(f"no server {show_text(server)}{where}; there are: {dests}")
     return found
 
@@ -35,7 +35,7 @@ def select_service(known: Iterable[str], service: str) -> list[str]:
     names = list(known)
     found = [name for name in names if not service or _same_service(name, service)]
     if service and not found:
-        raise ControlError(f"no service {show_text(service)}; there are: {_listed(names)}")
+        raise ControlError(f"no service {show_text(service)}; there are: {listed(names)}")
     return found
 
 
@@ -73,7 +73,7 @@ def _endpoint(text: str) -> tuple[str, str]:
         return text, ""
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Each once; some of many."""
     unique = sorted(set(names))
     more = f" and {len(unique) - _MOST} more" if len(unique) > _MOST else ""

@@ -99,6 +99,8 @@ def attach(state_dir: Path, *, readonly: bool = False) -> Environment:
                 "start pe-nfq run, or name its state_dir"
             )
         return _open(directory, readonly=readonly)
+    except PermissionError:
+        raise TableError(f"not allowed to use {directory}: run this as root") from None
     except (lmdb.Error, OSError) as error:
         raise TableError(f"cannot open the template table in {directory}: {error}") from None
 

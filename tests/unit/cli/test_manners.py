@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,6 +120,32 @@ def test_a_daemon_that_is_not_there_is_one_line_and_status_2(tmp_path: Path) -> 
 
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert "start pe-nfq run" in done.stderr
+
+
+def test_a_mistake_in_the_file_hides_no_daemon(tmp_path: Path) -> None:
+    """Where it is, the file says all the same."""
+    file = tmp_path / "pe-nfq.toml"
+    file.write_text(f'state_dir = "{tmp_path}/state"\nallow_disk = true\nworkerz = 2\n')
+    done = pe_nfq("status", "-c", str(file))
+
+    assert done.stderr.startswith(
+        f"pe-nfq: the daemon is not running (nobody listens at {tmp_path}"
+    )
+
+
+def test_a_full_disk_is_one_line_and_status_2() -> None:
+    """Whatever is printed."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pe_nfq", "unit"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 2
+    assert done.stderr == "pe-nfq: cannot write the output: No space left on device\n"
 
 
 def test_check_says_by_its_status_how_bad_it_is(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pe_nfq.config import Config
 from pe_nfq.director import Director
+from pe_nfq.errors import ControlError
 from pe_nfq.model import Endpoint
 from pe_nfq.steering.mark import MarkSteering
 from pe_nfq.supervisor.changes import Changes
@@ -97,3 +100,18 @@ def test_a_deadline_ends_what_is_there_once(tmp_path: Path, monkeypatch: Any) ->
     supervisor = live(config(tmp_path, table(A, "192.0.2.11", "192.0.2.12")), drain)
     assert [facts["moved"] for facts in supervisor.of("drain-deadline")] == [6]
     assert supervisor.of("drained") == []
+
+
+def test_undrain_tells_who_is_not_drained_from_who_is_not_there(tmp_path: Path) -> None:
+    """And who is."""
+
+    async def undrain(supervisor: Supervisor) -> None:
+        await supervisor.drains.drain({"server": "192.0.2.11", "service": ""})
+        with pytest.raises(
+            ControlError, match=r"^192\.0\.2\.12 is not drained; 192\.0\.2\.11:5060 is$"
+        ):
+            await supervisor.drains.undrain({"server": "192.0.2.12", "service": ""})
+        with pytest.raises(ControlError, match=r"^no server 192\.0\.2\.13; there are: "):
+            await supervisor.drains.undrain({"server": "192.0.2.13", "service": ""})
+
+    live(config(tmp_path, table(A, "192.0.2.11", "192.0.2.12")), undrain)
