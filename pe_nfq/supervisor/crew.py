@@ -224,6 +224,7 @@ class Crew:
         for member in list(members):
             await self._processes.retire(member)
             self._roster.remove(member)
+            self._watchdog.forget(member.slot)
 
     async def _send_home(self, member: Member) -> None:
         """End a worker of an earlier configuration."""

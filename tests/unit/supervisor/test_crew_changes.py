@@ -13,6 +13,8 @@ from pe_nfq.errors import PeNfqError
 from pe_nfq.heartbeat import STANDBY, Cell, Heartbeats, State
 from pe_nfq.supervisor import processes
 from pe_nfq.supervisor.crew import Crew
+from pe_nfq.supervisor.watchdog import CALM_TICK, TICK
+from pe_nfq.templates import boottime_ms
 
 #: Serves until SIGTERM, as a worker does; where its slot is listed in `broken` it fails.
 STAND_IN = """
@@ -116,6 +118,19 @@ def test_one_that_cannot_serve_is_taken_back(stand_ins: Path) -> None:
         assert len(log.of("worker-started")) == tried
 
     live(stand_ins, {STANDBY: 5059, 1: 5060}, resize)
+
+
+def test_who_has_left_keeps_no_watchdog_awake(stand_ins: Path) -> None:
+    """Each look takes time of a processor that a worker may need."""
+
+    async def shrink(crew: Crew, log: Log) -> None:
+        for slot in (STANDBY, 1):
+            Heartbeats(stand_ins).slot(slot)[Cell.BEAT] = boottime_ms() + 60_000
+        assert crew.check() == TICK  # the other has never had a heartbeat
+        await crew.resize({STANDBY: 5059, 1: 5060})
+        assert crew.check() == CALM_TICK
+
+    live(stand_ins, QUEUES, shrink)
 
 
 def test_all_are_replaced_one_after_the_other(stand_ins: Path) -> None:
