@@ -77,7 +77,7 @@ class Services:
             build = self._build(config)
             new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
             gone = _gone(old, new, self._gone)
-            await self._steer(new, gone)
+            await self._steer_before(new, gone)
             if old is None or _differ(old, new):
                 new = await self._table_thread.run(
                     publish, self._table, boottime_ms(), build, carry
@@ -126,6 +126,18 @@ class Services:
     async def finish(self) -> None:
         """Return when nothing is being told to the kernel."""
         await self._steering_thread.finish()
+
+    async def _steer_before(self, new: Snapshot, gone: tuple[RealServer, ...]) -> None:
+        """To all that workers may choose, before they may. Raises SteeringError.
+
+        Not where they might choose it already, and a server has gone down: the net follows later.
+        """
+        try:
+            await self._steer(new, gone)
+        except SteeringError as error:
+            if self.snapshot is None or _as_given(self.snapshot) != _as_given(new):
+                raise
+            self._tell("steering-error", error=str(error))
 
     async def _steer_or_tell(self) -> None:
         """By what is published, which no failure takes back: it is tried again before long."""
@@ -193,6 +205,17 @@ def _change(known: RealServer | None, dest: RealServer) -> str:
     if known.method is not dest.method:
         return f"method {known.method.value} -> {dest.method.value}"
     return f"thresholds {dest.upper_threshold} {dest.lower_threshold}"
+
+
+def _as_given(snapshot: Snapshot) -> tuple[VirtualService, ...]:
+    """Its services as if all their servers were up."""
+    return tuple(
+        replace(service, dests=tuple(map(_up, service.dests))) for service in snapshot.services
+    )
+
+
+def _up(dest: RealServer) -> RealServer:
+    return replace(dest, standing=Standing.UP, weight=dest.given_weight, withheld=0)
 
 
 def _differ(old: Snapshot, new: Snapshot) -> bool:

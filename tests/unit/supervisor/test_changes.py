@@ -10,7 +10,7 @@ import pytest
 from pe_nfq.config import Config
 from pe_nfq.errors import ConfigError, SteeringError
 from pe_nfq.lifetime import Lifetimes
-from pe_nfq.model import RealServer, Snapshot
+from pe_nfq.model import RealServer, Snapshot, Standing
 from pe_nfq.steering import Report
 from pe_nfq.steering.mark import MarkSteering
 from pe_nfq.supervisor.adm import Adm
@@ -18,7 +18,7 @@ from pe_nfq.supervisor.changes import Changes
 from pe_nfq.supervisor.desired import Desired, Specs
 from pe_nfq.supervisor.memory import remember
 from pe_nfq.supervisor.services import Services
-from pe_nfq.supervisor.standings import Standings
+from pe_nfq.supervisor.standings import ServerName, Standings
 from pe_nfq.supervisor.threads import Thread
 from pe_nfq.templates import Epoch, Table, environment
 from tests.unit.supervisor.specs import A, B, C, config, specs, table
@@ -183,6 +183,23 @@ def test_a_damaged_memory_is_one_line(tmp_path: Path) -> None:
     [told] = live(config(tmp_path, table(A)), look).told("run-time-changes")
     assert told["state"] == "dropped"
     assert told["why"].startswith("services.json: damaged")
+
+
+def test_health_does_not_wait_for_steering(tmp_path: Path) -> None:
+    """Workers learn of a server that is down while the kernel's routing cannot even be listed."""
+
+    async def lose(supervisor: Supervisor) -> None:
+        supervisor.steering.refuses = True
+        name = ServerName(f"udp {A}", "192.0.2.11:5060")
+        supervisor.standings.set_health(name, is_up=False, why="silent", now=1)
+        await supervisor.changes.refresh()
+        snapshot = supervisor.table.snapshot()
+        assert snapshot is not None
+        standings = {str(d.endpoint): d.standing for d in snapshot.services[0].dests}
+        assert standings[name.dest] is Standing.DOWN
+
+    supervisor = live(config(tmp_path, table(A, "192.0.2.11", "192.0.2.12")), lose)
+    assert supervisor.told("steering-error") == [{"error": "the kernel refused"}]
 
 
 def test_a_change_that_steering_refuses_is_no_change(tmp_path: Path) -> None:
