@@ -13,7 +13,9 @@ The path of a packet:
 7. the worker sets that server's mark (`marks`) and accepts the datagram;
 8. what the mark means to the kernel, `steering` has made: a route to the server.
 
-The `supervisor` does everything else: configuration, workers, expiry, the log.
+What servers send takes the same path by `senders` and `outbound`. The `supervisor` does
+everything else: configuration, workers, `health`, drains, expiry, the log, `metrics`; `cli` and
+`top` ask it over `control`.
 """
 
 __version__ = "0.1.0"

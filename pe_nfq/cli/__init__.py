@@ -4,7 +4,10 @@ A verb is a module with `add_parser(subparsers)` and `run(args) -> int`. Only
 the module of the verb at hand is imported: `explain` needs no pyroute2, and a
 capture can be explained where no NFQUEUE is.
 
-`pe_nfq.cli.exit_status` has the statuses.
+What a verb prints has modules of its own: of `find` `found`, `reasons` and `outlook`, of `drain`
+`drains`, of `explain` `rehearsal` and `explained`, of `list` (`listing`) `connections` and
+`workers`, of `steering` `steered` and `takeover`. All share `where` (which daemon), `progress`
+and `exit_status`.
 """
 
 import argparse
