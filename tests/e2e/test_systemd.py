@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.lab import sipp
-from tests.lab.daemon import PeNfq, toml
+from tests.lab.daemon import ROOT, PeNfq, toml
 from tests.lab.network import Lab
 from tests.lab.sipp import Caller, Calls
 from tests.lab.systemd import Systemd, missing
@@ -35,8 +35,8 @@ class Director:
         lines = [
             "[Service]",
             *(f"StandardOutput=append:{self.log_file}", "StandardError=inherit"),
-            # an interpreter in somebody's home directory
-            *("ProtectHome=tmpfs", f"BindReadOnlyPaths={sys.base_prefix}"),
+            # an interpreter in somebody's home directory, a checkout in /tmp
+            *("ProtectHome=tmpfs", f"BindReadOnlyPaths={sys.base_prefix} {sys.prefix} {ROOT}"),
             *service_lines,
         ]
         units = {

@@ -1,10 +1,12 @@
 """A real systemd, first process of namespaces of its own on a host of the lab, with our units."""
 
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
+from tests.lab.daemon import ROOT
 from tests.lab.namespace import Namespace
 from tests.lab.waiting import PATIENCE, wait_until
 
@@ -44,7 +46,8 @@ class Systemd:
             path.write_text(text)
 
     def __enter__(self) -> Self:
-        command = [str(_INIT), str(self._directory), self._group]
+        seen = [str(path) for path in (ROOT, Path(sys.prefix)) if path.is_relative_to("/tmp")]
+        command = [str(_INIT), str(self._directory), self._group, *seen]
         self._process = self._host.start(command, "systemd")
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
 
