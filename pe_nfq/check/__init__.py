@@ -1,9 +1,9 @@
 """`pe-nfq check`: how a director stands, item by item, each with its remedy. Changes nothing.
 
-`subject` is what is looked at. `host`, `parameters`, `paths`, `services`,
-`lifetimes`, `conntrack`, `strangers`, `steering`, `rules` and `daemon` each look at one side
-of it. Without a configuration file it is the machine, and its IPVS as if all of
-it were adopted: whether pe-nfq could work here.
+`subject` is what is looked at. `host`, `parameters`, `paths`, `services`, `lifetimes`, `health`,
+`conntrack`, `strangers`, `steering`, `rules`, `daemon` and `takers` each look at one side of it.
+Without a configuration file it is the machine, and its IPVS as if all of it were adopted: whether
+pe-nfq could work here.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +22,7 @@ from pe_nfq.check import (
     services,
     steering,
     strangers,
+    takers,
 )
 from pe_nfq.check.items import Item, fail, readable
 from pe_nfq.check.subject import Subject
@@ -60,6 +61,7 @@ _SET_UP: Final[tuple[Part, ...]] = (
     ("daemon", daemon.supervisor),
     ("worker", daemon.workers),
     ("file", daemon.follows_file),
+    ("takers", takers.takers),
     ("table", daemon.room),
     ("steering", steering.check),
     ("rules", rules.check),

@@ -9,15 +9,11 @@ from pe_nfq.check.items import Item, fail, ok, warn
 from pe_nfq.check.subject import Numbers, Subject
 from pe_nfq.config import to_snapshot
 from pe_nfq.config.state_dir import is_on_tmpfs
-from pe_nfq.control.client import SilentError, ask
-from pe_nfq.errors import ControlError
 from pe_nfq.model import Standing, VirtualService
 from pe_nfq.templates import upkeep
 
 #: Above this part of max_templates there is still time to do something about it.
 _NEARLY_FULL: Final = 0.8
-#: A supervisor answers at once, in an upgrade after a second or two (s).
-_PATIENCE: Final = 5.0
 
 
 def state_dir(subject: Subject) -> Iterator[Item]:
@@ -44,14 +40,10 @@ def supervisor(subject: Subject) -> Iterator[Item]:
 def _answers(subject: Subject) -> Item:
     """One that is stopped, or hangs, keeps its lock."""
     pid = _pid(subject)
-    try:
-        ask(subject.config.state_dir, "upgrade-progress", limit=_PATIENCE)
-    except SilentError:
+    if subject.is_silent:
         what = f"the supervisor, PID {pid}, is stopped, or hangs: workers go on, without it"
         remedy = f"kill -CONT {pid}  # if that does not help: kill -9 {pid}, and start it again"
         return fail("daemon", what, remedy)
-    except ControlError:  # it starts, or this is not root: neither says anything of it
-        pass
     return ok("daemon", f"the supervisor runs, PID {pid}")
 
 

@@ -4,18 +4,20 @@ Everything is looked up when it is first asked for, once, and may raise
 PeNfqError or OSError then: each check meets that by itself.
 """
 
+import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pe_nfq.adopt import Reading, is_candidate, read
 from pe_nfq.config import Config, Steering, to_snapshot
-from pe_nfq.errors import TableError
+from pe_nfq.control.client import SilentError, ask
+from pe_nfq.errors import ControlError, TableError
 from pe_nfq.heartbeat import worker_facts
 from pe_nfq.ipvs.kernel import Ipvs, is_loaded
 from pe_nfq.ipvs.objects import UDP, KernelService
@@ -23,6 +25,9 @@ from pe_nfq.model import Endpoint, Method, RealServer, Snapshot, VirtualService
 from pe_nfq.netfilter.wanted import is_running
 from pe_nfq.steering.sysctls import read_sysctl
 from pe_nfq.templates import Epoch, Table, environment
+
+#: A supervisor answers at once, in an upgrade after a second or two (s).
+_PATIENCE: Final = 5.0
 
 
 class Subject:
@@ -64,6 +69,29 @@ class Subject:
     def is_running(self) -> bool:
         """Whether a supervisor serves the state directory."""
         return is_running(self.config)
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """What the supervisor says of itself and its servers; empty where it cannot be asked."""
+        return self._answer or {}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a supervisor runs that does not answer: it is stopped, or hangs."""
+        return self._answer is None
+
+    @cached_property
+    def _answer(self) -> Mapping[str, Any] | None:
+        if not self.is_running:
+            return {}
+        try:
+            answer = ask(self.config.state_dir, "status", limit=_PATIENCE)
+        except SilentError:
+            return None
+        except ControlError:  # it starts, or this is not root: neither says anything of it
+            return {}
+        found: Mapping[str, Any] = json.loads(answer.out) if not answer.status else {}
+        return found
 
     @cached_property
     def workers(self) -> dict[int, dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pe_nfq import supervisor_lock
-from pe_nfq.check import daemon
+from pe_nfq.check import daemon, subject
 from pe_nfq.check.items import Item, Status
 from pe_nfq.check.subject import Subject
 from pe_nfq.config import Config, to_snapshot
@@ -40,7 +40,7 @@ def test_a_supervisor_that_is_stopped_is_seen(
     supervised: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel takes connections for it; nobody answers."""
-    monkeypatch.setattr(daemon, "_PATIENCE", 0.1)
+    monkeypatch.setattr(subject, "_PATIENCE", 0.1)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(socket_path(supervised.state_dir)))
         listener.listen()
