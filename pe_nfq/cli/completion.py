@@ -10,6 +10,10 @@ examples:
   pe-nfq completion bash > /etc/bash_completion.d/pe-nfq
   pe-nfq completion zsh > /usr/local/share/zsh/site-functions/_pe-nfq
 """
+_DESCRIPTION: Final = """\
+Print a script that a shell reads at its start to complete verbs, options and
+files.
+"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,8 +21,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "completion",
         help="print what has a shell complete this command",
-        description="Print a script that a shell reads at its start to complete verbs, options and "
-        "files.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -15,6 +15,11 @@ example: a script of yours has found that a server takes no calls
 Exit status: 0 done: workers decide by it, 2 an error: no such server, or its service's health is
 not "external".
 """
+_DESCRIPTION: Final = """\
+Say that a real server is up or down, of services with health = "external". It
+lasts until the next word, over reloads and restarts. What is down takes no new
+dialogs; those that it has move, or stay where on_down says so.
+"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,9 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "health",
         help="say that a real server is up or down",
-        description='Say that a real server is up or down, of services with health = "external". '
-        "It lasts until the next word, over reloads and restarts. What is down takes no new "
-        "dialogs; those that it has move, or stay where on_down says so.",
+        description=_DESCRIPTION,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pe_nfq.cli.where import add_where, ask_for_json, state_dir_of
 from pe_nfq.escape import show_text
@@ -22,6 +22,11 @@ examples:
 `kill -HUP` does the same and answers in the log.
 Exit status: 0 done, 2 refused: all stays as it was.
 """
+_DESCRIPTION: Final = """\
+Have the daemon read its configuration again: services, servers, health, workers,
+verbosity and log_rate. Live dialogs stay where they are, unless their server goes.
+What `pe-nfq adm` has changed is dropped.
+"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,9 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "reload",
         help="have the daemon read its configuration again",
-        description="Have the daemon read its configuration again: services, servers, health, "
-        "workers, verbosity and log_rate. Live dialogs stay where they are, unless their server "
-        "goes. What `pe-nfq adm` has changed is dropped.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

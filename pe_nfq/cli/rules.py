@@ -40,6 +40,10 @@ examples:
   pe-nfq rules check -c /etc/pe-nfq.toml           0 ok, 1 a warning, 2 a failure
   pe-nfq rules unload                              nothing of ours remains
 """
+_DESCRIPTION: Final = """\
+The rules that queue datagrams for a service to the workers, and mark them for
+when no worker decides.
+"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,8 +51,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "rules",
         help="load, show, check or unload the netfilter rules",
-        description="The rules that queue datagrams for a service to the workers, and mark them "
-        "for when no worker decides.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -16,6 +16,10 @@ examples:
   pe-nfq unit > /etc/systemd/system/pe-nfq.service
   systemctl daemon-reload && systemctl enable --now pe-nfq
 """
+_DESCRIPTION: Final = """\
+Print a unit that runs the daemon of this installation as the user pe-nfq, with
+two capabilities and no root process.
+"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,8 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     subparsers.add_parser(
         "unit",
         help="print the systemd unit of the daemon",
-        description="Print a unit that runs the daemon of this installation as the user pe-nfq, "
-        "with two capabilities and no root process.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -39,13 +39,18 @@ class _Before(NamedTuple):
     life: int
 
 
+_DESCRIPTION: Final = """\
+Have the daemon go on as the program that is installed now: supervisor, then
+worker by worker, while calls go on.
+"""
+
+
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     parser = subparsers.add_parser(
         "upgrade",
         help="have the daemon run the version that is installed now",
-        description="Have the daemon go on as the program that is installed now: supervisor, then "
-        "worker by worker, while calls go on.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
