@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pe_nfq.top.rates import Picture, Server, Service
+from pe_nfq.top.picture import Picture, Server, Service
 
 #: A filter is typed by hand; longer than any service's text.
 _MAX_FILTER: Final = 64

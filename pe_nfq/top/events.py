@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pe_nfq.top.numbers import DIM, TROUBLE, WARNING, clock_text
-from pe_nfq.top.rates import Event
+from pe_nfq.top.picture import Event
 from pe_nfq.top.size import Size
 
 _STYLES: Final = {"moved": WARNING, "down": TROUBLE}

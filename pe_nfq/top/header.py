@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pe_nfq.top.choice import Choice
 from pe_nfq.top.numbers import DIM, TROUBLE, WARNING, bar, clock_text, rate_text, span_text
-from pe_nfq.top.rates import Picture, total
+from pe_nfq.top.picture import Picture, total
 from pe_nfq.top.size import Size
 
 #: Columns from which on the header has its longer words.

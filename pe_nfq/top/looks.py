@@ -11,7 +11,8 @@ from typing import Final
 
 from pe_nfq.control.client import ask
 from pe_nfq.errors import ControlError
-from pe_nfq.top.rates import Picture, Status, picture
+from pe_nfq.top.picture import Picture
+from pe_nfq.top.rates import Status, picture
 
 #: Workers tell what they have counted once a second (`pe_nfq.tally`): over so many seconds a rate
 #: hardly shows when.

@@ -5,7 +5,7 @@ from typing import Final
 
 from rich.text import Text
 
-from pe_nfq.top.rates import Rate
+from pe_nfq.top.picture import Rate
 
 #: Below, a tenth matters; above, it is noise that makes columns dance.
 _WHOLE_FROM: Final = 10

@@ -8,7 +8,7 @@ from rich.console import Console
 from pe_nfq.errors import ControlError
 from pe_nfq.escape import show_text
 from pe_nfq.top.looks import Viewer
-from pe_nfq.top.rates import Picture
+from pe_nfq.top.picture import Picture
 from pe_nfq.top.size import Size
 from pe_nfq.top.view import plain
 

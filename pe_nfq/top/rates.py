@@ -4,125 +4,16 @@ The daemon counts totals since it began (`pe_nfq.supervisor.status`), so whoever
 looks makes the rates. Every text is escaped here, before it gets near a terminal.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pe_nfq.escape import show_text
+from pe_nfq.top.picture import Event, Picture, Rate, Server, Service, Worker
 
 #: What the daemon answers: a JSON object.
 Status = Mapping[str, Any]
-#: Per second; None where one look alone cannot say it.
-Rate = float | None
 
-#: Counters of a worker that no datagram should add to, and what they are called.
-_LOST: Final = "lost"
 _PASSED_ON: Final = "passed-on"
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A real server of a service.
-
-    `since`: when its health became so (unix s). `drain_left` and `drain_ends` (unix s; None: no
-    deadline) while it is drained.
-    """
-
-    dest: str
-    standing: str
-    health: str
-    since: float
-    why: str
-    weight: int
-    given_weight: int
-    templates: int
-    datagrams: Rate
-    dialogs: Rate
-    drain_left: int | None
-    drain_ends: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A virtual service; `undecided` are its datagrams that got no decided mark."""
-
-    name: str
-    scheduler: str
-    engine: str
-    in_panic: bool
-    undecided: Rate
-    servers: tuple[Server, ...]
-
-    @property
-    def templates(self) -> int:
-        """Those of all its servers."""
-        return sum(server.templates for server in self.servers)
-
-    @property
-    def datagrams(self) -> Rate:
-        """Those of all its servers."""
-        return total(server.datagrams for server in self.servers)
-
-    @property
-    def dialogs(self) -> Rate:
-        """Those of all its servers."""
-        return total(server.dialogs for server in self.servers)
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A worker, by its heartbeat. `passed_on` and `lost` are totals, their rates per second."""
-
-    name: str
-    pid: int
-    lives: bool
-    verdicts: Rate
-    waiting: int
-    passed_on: int
-    lost: int
-    passed_on_rate: Rate
-    lost_rate: Rate
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A dialog that came or moved, or a server whose health changed; `at` in unix s."""
-
-    at: float
-    what: str
-    dest: str
-    service: str
-    old_dest: str = ""
-    why: str = ""
-    client: str = ""
-    kind: str = ""
-    pe_data: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """All that is shown; `now` and `started` in unix s by the daemon's clock."""
-
-    version: str
-    steering: str
-    now: float
-    started: float
-    templates: int
-    max_templates: int
-    services: tuple[Service, ...]
-    workers: tuple[Worker, ...]
-    #: Newest first.
-    events: tuple[Event, ...]
-
-    @property
-    def datagrams(self) -> Rate:
-        """Of all services, the undecided ones too."""
-        return total(rate for each in self.services for rate in (each.datagrams, each.undecided))
-
-    @property
-    def dialogs(self) -> Rate:
-        """Of all services."""
-        return total(service.dialogs for service in self.services)
 
 
 def picture(before: Status | None, now: Status) -> Picture:
@@ -143,12 +34,6 @@ def picture(before: Status | None, now: Status) -> Picture:
         workers=tuple(_worker(since, facts) for facts in now["workers"]),
         events=_events(now["recent"]),
     )
-
-
-def total(rates: Iterable[Rate]) -> Rate:
-    """The sum of what is known; None where nothing is."""
-    known = [rate for rate in rates if rate is not None]
-    return sum(known) if known else None
 
 
 class _Since:
@@ -217,7 +102,7 @@ def _server(since: _Since, before: Status | None, facts: Status) -> Server:
 
 def _worker(since: _Since, facts: Status) -> Worker:
     before = since.workers.get(facts["worker"])
-    verdicts, passed_on, lost = since.rates(before, facts, "verdicts", _PASSED_ON, _LOST)
+    verdicts, passed_on = since.rates(before, facts, "verdicts", _PASSED_ON)
     return Worker(
         name=show_text(facts["worker"]),
         pid=int(facts["pid"]),
@@ -225,9 +110,8 @@ def _worker(since: _Since, facts: Status) -> Worker:
         verdicts=verdicts,
         waiting=int(facts["waiting"]),
         passed_on=int(facts[_PASSED_ON]),
-        lost=int(facts[_LOST]),
+        lost=int(facts["lost"]),
         passed_on_rate=passed_on,
-        lost_rate=lost,
     )
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pe_nfq.top.numbers import DIM, TROUBLE, WARNING, bar, rate_text, span_text
-from pe_nfq.top.rates import Picture, Server, Service
+from pe_nfq.top.picture import Picture, Server, Service
 from pe_nfq.top.size import Size
 
 #: A line of the list: a service, or a server of it.

@@ -15,7 +15,7 @@ from rich.text import Text
 from pe_nfq.top.choice import Choice, listed
 from pe_nfq.top.events import event_table
 from pe_nfq.top.header import footer, header, help_page
-from pe_nfq.top.rates import Picture
+from pe_nfq.top.picture import Picture
 from pe_nfq.top.servers import server_table
 from pe_nfq.top.size import Shares, Size, shares
 from pe_nfq.top.workers import worker_line, worker_table

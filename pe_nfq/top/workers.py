@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pe_nfq.top.numbers import DIM, TROUBLE, WARNING, rate_text
-from pe_nfq.top.rates import Rate, Worker, total
+from pe_nfq.top.picture import Rate, Worker, total
 
 _TITLES: Final = ("pid", "verdicts/s", "waiting", "passed on", "lost")
 _LONGEST_NAME: Final = 10

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from pe_nfq.top.choice import Choice
 from pe_nfq.top.numbers import bar, rate_text, span_text
-from pe_nfq.top.rates import Picture, picture
+from pe_nfq.top.picture import Picture
+from pe_nfq.top.rates import picture
 from pe_nfq.top.size import Size, shares
 from pe_nfq.top.view import page, plain, screen
 from tests.status import NOW, decision, dest, service, status, worker
