@@ -6,12 +6,10 @@ Words are the kernel's (Linux IPVS): director, virtual service, real server
 
 import enum
 import ipaddress
-import json
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pe_nfq.lifetime import NO_LIFE, Life, Lifetimes
 
@@ -235,24 +233,6 @@ class Snapshot:
     max_templates: int
     services: tuple[VirtualService, ...]
 
-    def to_json(self) -> bytes:
-        """Encode for the table; `from_json` is the inverse."""
-        return json.dumps(
-            {
-                "number": self.number,
-                "mark_base": self.mark_base,
-                "max_templates": self.max_templates,
-                "services": [_service_facts(service) for service in self.services],
-            }
-        ).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "Snapshot":
-        """Decode what `to_json` wrote."""
-        facts = json.loads(text)
-        services = tuple(_service(item) for item in facts["services"])
-        return cls(facts["number"], facts["mark_base"], facts["max_templates"], services)
-
 
 @dataclass(slots=True)
 class Decision:
@@ -289,78 +269,3 @@ class Decision:
             self.epoch,
             self.life,
         )
-
-
-def _service_facts(service: VirtualService) -> dict[str, Any]:
-    return {
-        "id": service.id,
-        "address": service.endpoint.address.hex(),
-        "port": service.endpoint.port,
-        "fwmark": service.fwmark,
-        "engine": service.engine,
-        "scheduler": service.scheduler,
-        "sched_flags": service.sched_flags,
-        "one_packet": service.one_packet,
-        "timeout": service.timeout,
-        "mask": service.mask.hex(),
-        "on_decline": service.on_decline.value,
-        "expire_quiescent": service.expire_quiescent,
-        "key": service.key,
-        "lifetimes": None if service.lifetimes is None else asdict(service.lifetimes),
-        "on_down": service.on_down.value,
-        "panic": service.panic.value,
-        "dests": [
-            {
-                "id": d.id,
-                "address": d.endpoint.address.hex(),
-                "port": d.endpoint.port,
-                "weight": d.weight,
-                "upper": d.upper_threshold,
-                "lower": d.lower_threshold,
-                "method": d.method.value,
-                "standing": d.standing.value,
-                "withheld": d.withheld,
-                "link": d.link.hex(),
-            }
-            for d in service.dests
-        ],
-    }
-
-
-def _service(facts: Mapping[str, Any]) -> VirtualService:
-    dests = tuple(
-        RealServer(
-            id=dest["id"],
-            endpoint=_endpoint(dest),
-            weight=dest["weight"],
-            upper_threshold=dest["upper"],
-            lower_threshold=dest["lower"],
-            method=Method(dest["method"]),
-            standing=Standing(dest["standing"]),
-            withheld=dest["withheld"],
-            link=bytes.fromhex(dest["link"]),
-        )
-        for dest in facts["dests"]
-    )
-    return VirtualService(
-        id=facts["id"],
-        endpoint=_endpoint(facts),
-        dests=dests,
-        engine=facts["engine"],
-        scheduler=facts["scheduler"],
-        sched_flags=tuple(facts["sched_flags"]),
-        one_packet=facts["one_packet"],
-        fwmark=facts["fwmark"],
-        timeout=facts["timeout"],
-        mask=bytes.fromhex(facts["mask"]),
-        on_decline=OnDecline(facts["on_decline"]),
-        expire_quiescent=facts["expire_quiescent"],
-        key=facts["key"],
-        lifetimes=None if facts["lifetimes"] is None else Lifetimes(**facts["lifetimes"]),
-        on_down=OnDown(facts["on_down"]),
-        panic=Panic(facts["panic"]),
-    )
-
-
-def _endpoint(facts: Mapping[str, Any]) -> Endpoint:
-    return Endpoint(bytes.fromhex(facts["address"]), facts["port"])

@@ -16,6 +16,7 @@ from pe_nfq.config.lifetime import lifetime_text
 from pe_nfq.errors import SteeringError
 from pe_nfq.model import RealServer, Snapshot, Standing, VirtualService
 from pe_nfq.placement import carry
+from pe_nfq.snapshot_text import encode
 from pe_nfq.steering import Report, Steering
 from pe_nfq.supervisor.crew import Tell
 from pe_nfq.supervisor.links import Links
@@ -220,7 +221,7 @@ def _up(dest: RealServer) -> RealServer:
 
 def _differ(old: Snapshot, new: Snapshot) -> bool:
     # As text: links are no change of a dest, but workers have to know them.
-    return replace(old, number=new.number).to_json() != new.to_json()
+    return encode(replace(old, number=new.number)) != encode(new)
 
 
 def _gone(

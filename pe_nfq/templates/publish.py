@@ -13,6 +13,7 @@ from typing import Any, Final
 from pe_nfq.errors import TableError
 from pe_nfq.marks import DECIDED_COUNT
 from pe_nfq.model import Snapshot, VirtualService
+from pe_nfq.snapshot_text import encode
 from pe_nfq.templates.counts import Counts
 from pe_nfq.templates.epoch import SNAPSHOT
 from pe_nfq.templates.layout import service_key, silent_until
@@ -116,7 +117,7 @@ def publish(
     db = table.environment.db
     with table.write() as txn:
         text = txn.get(b"snapshot", db=db["meta"])
-        old = None if text is None else Snapshot.from_json(text)
+        old = None if text is None else table.reader.read(text)
         ids = Ids(txn, db["ids"], now)
         new = build(_next_number(txn, db["meta"]), ids)
         longest = _longest_timeout(txn, db["meta"], new)
@@ -124,7 +125,7 @@ def publish(
         ids.release(Counts(txn, db["counts"]), longest)
         _carry_states(txn, db["services"], old, new, carry)
         txn.put(b"longest_timeout", str(longest).encode(), db=db["meta"])
-        txn.put(b"snapshot", new.to_json(), db=db["meta"])
+        txn.put(b"snapshot", encode(new), db=db["meta"])
         txn.put(b"number", new.number.to_bytes(4), db=db["meta"])
         # Told before the commit, as an epoch is: a worker that looks too early looks again.
         table.cells[SNAPSHOT] = new.number

@@ -15,6 +15,7 @@ import lmdb
 
 from pe_nfq.errors import TableError
 from pe_nfq.model import Snapshot
+from pe_nfq.snapshot_text import SnapshotReader
 from pe_nfq.templates import environment
 from pe_nfq.templates.epoch import EPOCH, OVERFLOW_UNTIL, SNAPSHOT, Epoch
 from pe_nfq.templates.layout import Template, silent_until
@@ -56,6 +57,7 @@ class Table:
         self._env = env.env
         self._db = env.db
         self._room = Room(env)
+        self.reader = SnapshotReader()
         self._sharing = False
         self._shared: Any = None
         self._shared_epoch = 0
@@ -126,7 +128,8 @@ class Table:
             number = txn.get(b"number", b"", db=self._db["meta"])
             if int.from_bytes(number) == known:
                 return None
-            return Snapshot.from_json(txn.get(b"snapshot", db=self._db["meta"]))
+            text = bytes(txn.get(b"snapshot", db=self._db["meta"]))
+        return self.reader.read(text)
 
     @property
     def snapshot_number(self) -> int:

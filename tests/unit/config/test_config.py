@@ -16,7 +16,8 @@ from pe_nfq.config.lifetime import TIMEOUTS
 from pe_nfq.config.options import Option
 from pe_nfq.config.tables import SERVER, SERVICE, TOP
 from pe_nfq.lifetime import Lifetimes
-from pe_nfq.model import Endpoint, OnDecline, Snapshot
+from pe_nfq.model import Endpoint, OnDecline
+from pe_nfq.snapshot_text import SnapshotReader, encode
 
 EXAMPLE = importlib.resources.files("pe_nfq").joinpath("data/pe-nfq.toml").read_text("utf-8")
 
@@ -162,7 +163,7 @@ def test_snapshot_has_dests_newest_first() -> None:
     ]
     assert str(virtual) == str(read.services[0])
     assert (snapshot.number, snapshot.mark_base, snapshot.max_templates) == (3, 0x50600000, 7)
-    assert Snapshot.from_json(snapshot.to_json()) == snapshot
+    assert SnapshotReader().read(encode(snapshot)) == snapshot
 
 
 def test_snapshot_carries_every_value_of_a_service() -> None:
