@@ -83,6 +83,22 @@ def test_scripts_are_commands(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)
 
 
+def test_setup_leaves_the_environment_of_another_checkout_alone(tmp_path: Path) -> None:
+    """Through a link pip would have it import this one's modules from now on."""
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy(ROOT / "scripts" / "setup", tmp_path / "scripts")
+    (tmp_path / "another").mkdir()
+    (tmp_path / ".venv").symlink_to("another")
+    done = subprocess.run([script], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "setup: .venv is a link to another, and would be changed there: "
+        "remove the link (rm .venv) and run scripts/setup again\n"
+    )
+    assert not list((tmp_path / "another").iterdir())
+
+
 def names_in_wheel(directory: Path) -> set[str]:
     """Build a wheel there; what is in it."""
     build = "import setuptools.build_meta as b; b.build_wheel('dist')"
