@@ -7,7 +7,7 @@ lets `Standings` know, which a publication brings to workers, steering and net.
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pe_nfq.config import Check, HealthSpec, ServiceSpec
@@ -71,7 +71,7 @@ class Health:
             for server in service.servers
         }
         self._watches.follow(services)
-        self._forget({name for name, health in self._servers.items() if health})
+        self._forget({name: bool(health) for name, health in self._servers.items()})
         self._look_for_panic(snapshot)
 
     async def keep(self) -> None:
@@ -88,9 +88,9 @@ class Health:
                 self._tell("health", service=service, check=check, worst_case_s=worst)
         self._checks = checks
 
-    def _forget(self, checked: Iterable[ServerName]) -> None:
+    def _forget(self, checked: Mapping[ServerName, bool]) -> None:
         before = self._standings.health
-        self._standings.forget_health(but=checked)
+        self._standings.forget_health(checked)
         if any(not before[name].is_up for name in before.keys() - self._standings.health.keys()):
             self._publisher.ask()
 

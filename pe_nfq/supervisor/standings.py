@@ -5,7 +5,7 @@ what is said (`filled`), and so workers, steering and net have it in one step.
 It is kept in a file for the next supervisor: a restart undoes no drain.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,6 +18,8 @@ from pe_nfq.templates import Ids
 #: Changes with every change of what is written below.
 VERSION: Final = 1
 NAME: Final = "standings.json"
+#: Servers that are not there, whose health is kept: they come back within moments, or never.
+MOST_GONE: Final = 4096
 
 Build = Callable[[int, Ids], Snapshot]
 
@@ -84,10 +86,17 @@ class Standings:
         self.health[name] = Health(is_up, now, why)
         return known is not None or not is_up
 
-    def forget_health(self, but: Iterable[ServerName]) -> None:
-        """Know nothing any more of servers that nobody checks: they are up then."""
-        checked = set(but)
-        self.health = {name: known for name, known in self.health.items() if name in checked}
+    def forget_health(self, checked: Mapping[ServerName, bool]) -> None:
+        """Know nothing any more of servers that nobody checks: they are up then.
+
+        `checked`: whether somebody checks it, of each that is there. Others may come back, with
+        an IPVS that is made anew: known for long enough, but for the oldest of very many.
+        """
+        known = self.health
+        gone = sorted(known.keys() - checked.keys(), key=lambda name: known[name].since)
+        forgotten = {name for name in known if not checked.get(name, True)}
+        forgotten.update(gone[:-MOST_GONE])
+        self.health = {name: how for name, how in known.items() if name not in forgotten}
 
     def drain(self, name: ServerName, now: int, deadline: int = 0) -> None:
         """Let a server take no new dialogs. Said again, it gets the new deadline."""

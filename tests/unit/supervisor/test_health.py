@@ -240,6 +240,24 @@ def test_a_check_that_is_removed_leaves_nobody_down(tmp_path: Path) -> None:
     assert [facts["check"] for facts in director.told("health")] == ["external", "none"]
 
 
+@pytest.mark.parametrize(
+    "meanwhile", [[table(B)], [table(A, TWO[1], **EXTERNAL)]], ids=["service", "server"]
+)
+def test_what_others_said_outlives_a_moment_in_which_the_server_is_gone(
+    tmp_path: Path, meanwhile: list[dict[str, Any]]
+) -> None:
+    """A keepalived that restarts takes its services away, and makes them anew, bit by bit."""
+
+    async def vanish(director: Director) -> None:
+        await director.say(TWO[0], "down")
+        director.put(*meanwhile)
+        director.put(table(A, *TWO, **EXTERNAL))
+        assert director.standing()[FIRST.dest] is Standing.DOWN
+        assert len(director.told("server-down")) == 1
+
+    live(lambda: Director(tmp_path, table(A, *TWO, **EXTERNAL)), vanish)
+
+
 def test_what_changes_of_a_check_is_told_with_its_worst_case(tmp_path: Path) -> None:
     director = live(lambda: Director(tmp_path, table(A, **QUICK), table(B)), nothing)
     assert director.told("health") == [

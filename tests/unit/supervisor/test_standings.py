@@ -7,7 +7,7 @@ import pytest
 from pe_nfq.config import to_snapshot
 from pe_nfq.model import OnDown, Panic, Snapshot, Standing, VirtualService
 from pe_nfq.supervisor.kept_file import ForeignError
-from pe_nfq.supervisor.standings import NAME, Drain, ServerName, Standings
+from pe_nfq.supervisor.standings import MOST_GONE, NAME, Drain, ServerName, Standings
 from tests.unit.supervisor.specs import A, config, table
 
 FIRST, SECOND = "192.0.2.11", "192.0.2.12"
@@ -81,6 +81,20 @@ def test_a_drain_survives_a_restart(tmp_path: Path) -> None:
     assert director.standings.drains[director.name(FIRST)] == Drain(5, 9)
     assert director.standings.undrain(director.name(FIRST))
     assert director.stands()[FIRST] == (Standing.UP, 1, 1)
+
+
+def test_of_very_many_that_are_gone_the_oldest_are_forgotten(tmp_path: Path) -> None:
+    """Names come and go for ever; who is there and checked is not counted."""
+    director = Director(tmp_path)
+    director.down(FIRST)
+    for number in range(MOST_GONE + 1):
+        gone = ServerName("udp 203.0.113.99:5060", f"192.0.2.99:{number}")
+        director.standings.set_health(gone, is_up=False, why="no answer", now=10 + number)
+    director.standings.forget_health({director.name(FIRST): True, director.name(SECOND): False})
+    kept = {name.dest for name in director.standings.health}
+    assert len(kept) == MOST_GONE + 1
+    assert "192.0.2.99:0" not in kept
+    assert {"192.0.2.99:1", f"{FIRST}:5060"} < kept
 
 
 def test_what_is_damaged_is_not_used(tmp_path: Path) -> None:
