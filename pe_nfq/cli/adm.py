@@ -25,6 +25,8 @@ from pe_nfq.templates.names import names
 
 #: The daemon cannot be reached: as when the kernel refuses ipvsadm.
 _REFUSED: Final = 255
+#: The options that are not ipvsadm's, with their values.
+_OURS: Final = {"--state-dir": "--state-dir DIR", "--config": "--config FILE"}
 #: Characters of a line of an error.
 _LONGEST: Final = 2000
 
@@ -68,13 +70,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _where(words: Sequence[str]) -> tuple[Path, Sequence[str]]:
     """The state directory, and the words behind the options of ours that name it."""
-    if words and words[0] in ("--state-dir", "--config"):
-        if len(words) < 2:
-            raise AdmError(_REFUSED, f"{words[0]}: a value is missing behind it")
-        if words[0] == "--config":
-            return load(words[1]).state_dir, words[2:]
-        return Path(words[1]), words[2:]
-    return Path(default_state_dir()), words
+    state_dir = Path(default_state_dir())
+    option, equals, value = words[0].partition("=") if words else ("", "", "")
+    if option in _OURS:
+        if not equals and len(words) < 2:
+            raise AdmError(_REFUSED, f"{option}: a value is missing behind it")
+        value, words = (value, words[1:]) if equals else (words[1], words[2:])
+        state_dir = load(value).state_dir if option == "--config" else Path(value)
+    for word in words:
+        if late := _OURS.get(word.partition("=")[0]):
+            name = late.partition(" ")[0]
+            what = f"{name}: it comes before the command: pe-nfq adm {late} {words[0]}"
+            raise AdmError(_REFUSED, what)
+    return state_dir, words
 
 
 def _read_stdin() -> str:

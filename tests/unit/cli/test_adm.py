@@ -52,6 +52,27 @@ def test_wrong_words_need_no_daemon(capsys: Capture) -> None:
     assert capsys.readouterr().err.count("\n") == 2
 
 
+@pytest.mark.parametrize("words", [["--state-dir", "/x"], ["--state-dir=/x"], ["--config", "f"]])
+def test_an_option_of_ours_behind_the_command_is_told_where_it_belongs(
+    words: list[str], capsys: Capture
+) -> None:
+    """It is no unknown one: it is met among ipvsadm's words."""
+    name = words[0].partition("=")[0]
+    value = "FILE" if name == "--config" else "DIR"
+    assert adm("-Ln", *words) == 255
+    assert capsys.readouterr().err == (
+        f"pe-nfq: {name}: it comes before the command: pe-nfq adm {name} {value} -Ln\n"
+    )
+
+
+def test_the_state_directory_may_stand_behind_an_equals_sign(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """As every long option's value may."""
+    assert adm(f"--state-dir={tmp_path}", "-L") == 255
+    assert capsys.readouterr().err.startswith("pe-nfq: the daemon is not running")
+
+
 def test_without_a_daemon(tmp_path: Path, capsys: Capture) -> None:
     """As when the kernel has no IPVS: refused, and what to do."""
     assert adm("-L", state_dir=tmp_path) == 255
