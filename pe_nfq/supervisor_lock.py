@@ -3,6 +3,7 @@
 The kernel releases the lock with the process (flock(2)), so no death leaves a stale one.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -13,6 +14,14 @@ from pe_nfq.errors import PeNfqError
 _NAME: Final = "supervisor.lock"
 #: The longest pid has 7 digits (PID_MAX_LIMIT).
 _LONGEST: Final = 20
+
+
+def refuse_second(state_dir: Path) -> None:
+    """Make nothing, and raise PeNfqError where a supervisor serves the state directory already."""
+    with contextlib.suppress(OSError):  # `take` says it
+        pid = holder(state_dir)
+        if pid is not None:
+            raise _taken(state_dir, pid)
 
 
 def take(state_dir: Path) -> int:
@@ -30,10 +39,7 @@ def take(state_dir: Path) -> int:
     except BlockingIOError:
         pid = _pid(fd)
         os.close(fd)
-        raise PeNfqError(
-            f"{state_dir}: supervisor {pid} runs here; "
-            "stop it first: two would undo each other's changes"
-        ) from None
+        raise _taken(state_dir, pid) from None
     try:
         os.ftruncate(fd, 0)
         os.write(fd, str(os.getpid()).encode())
@@ -58,6 +64,13 @@ def holder(state_dir: Path) -> int | None:
     finally:
         os.close(fd)
     return None
+
+
+def _taken(state_dir: Path, pid: int) -> PeNfqError:
+    return PeNfqError(
+        f"{state_dir}: supervisor {pid} runs here; "
+        "stop it first: two would undo each other's changes"
+    )
 
 
 def _pid(fd: int) -> int:

@@ -100,6 +100,7 @@ def status(
         "services": services,
         "workers": workers or [worker("standby", queue=5061), worker("1")],
         "table_room": 1 << 30,
+        "metrics": {"address": "127.0.0.1:9506", "error": ""},
         "stages": Tallies(0x50600000).stages(),
         "recent": {"decisions": decisions or [], "health": health or []},
         "counters": dict.fromkeys((*COUNTED, "log_lost"), 0),

@@ -60,6 +60,7 @@ _SET_UP: Final[tuple[Part, ...]] = (
     ("state_dir", daemon.state_dir),
     ("daemon", daemon.supervisor),
     ("worker", daemon.workers),
+    ("metrics", daemon.metrics),
     ("file", daemon.follows_file),
     ("takers", takers.takers),
     ("table", daemon.room),

@@ -80,6 +80,17 @@ def _log_remedy(subject: Subject, event: str) -> str:
     return f"jq -c 'select(.event | test(\"{event}\"))' < LOG  # the log of pe-nfq run"
 
 
+def metrics(subject: Subject) -> Iterator[Item]:
+    """Whether who scrapes them finds them; nothing where none are wanted."""
+    found = subject.status.get("metrics", {})
+    address, error = found.get("address"), found.get("error")
+    if error:
+        remedy = 'end who listens there, or set metrics to another address or "off", and restart'
+        yield warn("metrics", f"metrics are not served at {address}: {error}", remedy)
+    elif address:
+        yield ok("metrics", f"metrics are served at {address}")
+
+
 def follows_file(subject: Subject) -> Iterator[Item]:
     """Whether what is in force is what the file says, adopted services apart."""
     if subject.in_force is None:

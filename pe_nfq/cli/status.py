@@ -82,3 +82,6 @@ def _attention(status: Mapping[str, Any]) -> Iterator[str]:
     for worker in status["workers"]:
         if not worker["lives"]:
             yield f"worker {worker['worker']}: dead; see worker-died in the log"
+    metrics = status["metrics"]
+    if metrics["error"]:
+        yield f"metrics are not served at {metrics['address']}: {show_text(metrics['error'])}"

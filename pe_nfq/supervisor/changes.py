@@ -97,10 +97,11 @@ class Changes:
     async def foresee(self, config: Config) -> "Outlook":
         """What `reload` would do; nothing is changed or told. Raises PeNfqError."""
         async with self._one_at_a_time:
-            look = await self._adoption.renewed(config, _say_nothing).look(self._now())
+            told: list[str] = []
+            look = await self._adoption.renewed(config, _warnings_into(told)).look(self._now())
             desired = Desired.of_file(config.services, look.services)
             wanted = replace(config, services=desired.services)
-            return Outlook(desired, look.warnings, await self._services.foresee(wanted))
+            return Outlook(desired, tuple(told), await self._services.foresee(wanted))
 
     async def refresh(self) -> None:
         """Publish what is in force as the servers stand now (`Standings`). Raises PeNfqError."""
@@ -194,5 +195,11 @@ class Changes:
         self._warned = warnings
 
 
-def _say_nothing(_event: str, **_facts: Any) -> None:
-    """The log of what is only thought of."""
+def _warnings_into(told: list[str]) -> Tell:
+    """The log of what is only thought of: the warnings that it would add."""
+
+    def tell(event: str, **facts: Any) -> None:
+        if event == "adopt-warning":
+            told.append(facts["warning"])
+
+    return tell

@@ -73,22 +73,28 @@ class Supervisor:
         Raises PeNfqError when it cannot start, or cannot go on: workers then serve
         without it, as after any death of it.
         """
-        lock = supervisor_lock.take(self._config.state_dir)
+        # Whoever is refused has made nothing.
+        supervisor_lock.refuse_second(self._config.state_dir)
+        with steer_alone(self._config.steering):
+            lock = supervisor_lock.take(self._config.state_dir)
+            try:
+                await self._live()
+            finally:
+                self._tasks.cancel()
+                os.close(lock)
+
+    async def _live(self) -> None:
+        """Raises PeNfqError."""
         try:
-            with steer_alone(self._config.steering):
-                try:
-                    await self._start()
-                except OSError as error:  # no space, no memory, no descriptor
-                    raise PeNfqError(f"cannot start: {error}") from error
-                await self._stop.wait()
-                if self._failure is not None:
-                    raise PeNfqError(f"{self._failure!r}: workers go on; start pe-nfq run again")
-                if self._upgrade.is_begun:
-                    await self._make_way()
-                await self._end()
-        finally:
-            self._tasks.cancel()
-            os.close(lock)
+            await self._start()
+        except OSError as error:  # no space, no memory, no descriptor
+            raise PeNfqError(f"cannot start: {error}") from error
+        await self._stop.wait()
+        if self._failure is not None:
+            raise PeNfqError(f"{self._failure!r}: workers go on; start pe-nfq run again")
+        if self._upgrade.is_begun:
+            await self._make_way()
+        await self._end()
 
     async def _start(self) -> None:
         self._listen_to_signals()
@@ -126,7 +132,6 @@ class Supervisor:
         """Before the table, and not stopped by it: a worker that hangs may hold its lock."""
         config = self._config
         self._events = EventReader(config.state_dir)
-        asyncio.get_running_loop().add_reader(self._events.fd, self._events.read, self._record)
         self._crew = Crew(
             config.state_dir,
             queues(config),
@@ -146,10 +151,12 @@ class Supervisor:
         table = await thread.run(self._open_table)
         self._upkeep = Upkeep(table, thread, self._tell, self._chronicle.expired)
         self._table = table
+        await self._hear_workers(table)
         if not table.snapshot_number:
             await self._crew.replace()  # who serves already serves by a table that is gone
         steering = make_steering(config.steering.value, Settings.of(config))
-        self._services = Services(table, thread, steering, self._recall_standings(), self._tell)
+        standings, name = self._recall_standings(), self._chronicle.learn
+        self._services = Services(table, thread, steering, standings, self._tell, name)
         self._rules = Rules(config, self._tell)
         self._changes = Changes(config, self._services, self._crew.follow, self._learn, self._tell)
         publisher = Publisher(self._changes.refresh, self._tell)
@@ -164,6 +171,7 @@ class Supervisor:
         self._drains = Drains(*of)
         await self._drains.look(boottime_ms())
         status = self._status()
+        self._metrics = Metrics(self._config.metrics, status, self._tell)
         self._reload = Reload(self._path, self._parts(), self._tell)
         families = (
             Adm(*of).verbs(),
@@ -176,8 +184,14 @@ class Supervisor:
         )
         self._control = ControlServer(self._config.state_dir, handlers(self._tell, *families))
         await self._control.start()
-        self._metrics = Metrics(self._config.metrics, status, self._tell)
         self._tasks.start(self._drains.watch(), self._metrics.keep())
+
+    async def _hear_workers(self, table: Table) -> None:
+        """What they tell waits in its pipe until the table has said what their numbers mean."""
+        snapshot = await self._table_thread.run(table.snapshot)
+        if snapshot is not None:
+            self._chronicle.learn(snapshot)
+        asyncio.get_running_loop().add_reader(self._events.fd, self._events.read, self._record)
 
     def _open_table(self) -> Table:
         config = self._config
@@ -264,6 +278,7 @@ class Supervisor:
                 thread=self._table_thread,
                 tallies=self._tallies,
                 recent=self._recent,
+                metrics=lambda: self._metrics.facts(),
                 lost=self._host.log_lost,
                 health=self._health,
             )
@@ -271,7 +286,6 @@ class Supervisor:
 
     def _learn(self, snapshot: Snapshot) -> None:
         self._tallies.learn(snapshot)
-        self._chronicle.learn(snapshot)
         self._rules.learn(snapshot)
         self._health.follow(self._changes.desired.services, snapshot)
 

@@ -53,12 +53,15 @@ class Services:
         steering: Steering,
         standings: Standings,
         tell: Tell,
+        name: Callable[[Snapshot], None] = lambda _: None,
     ) -> None:
+        """`name(snapshot)`: told of the servers that workers will choose, before they can."""
         self._table = table
         self._table_thread = table_thread
         self._steering = steering
         self._steering_thread = Thread("steering")
         self._tell = tell
+        self._name = name
         self.links = Links()
         self.standings = standings
         self._one_at_a_time = asyncio.Lock()
@@ -77,6 +80,7 @@ class Services:
             self.links.recall(old)
             build = self._build(config)
             new = await self._table_thread.run(reserve, self._table, boottime_ms(), build)
+            self._name(new)
             gone = _gone(old, new, self._gone)
             await self._steer_before(new, gone)
             if old is None or _differ(old, new):
@@ -94,12 +98,16 @@ class Services:
             return new
 
     async def foresee(self, config: Config) -> "Foreseen":
-        """What `apply` would do; nothing is changed. Raises PeNfqError."""
+        """What `apply` would do, with the warnings it would add; nothing is changed.
+
+        Raises PeNfqError.
+        """
         async with self._one_at_a_time:
             build = self._build(config)
             new = await self._table_thread.run(preview, self._table, boottime_ms(), build)
             report = await self._steering_thread.run(self._steering.plan_changes, new)
-            return Foreseen(self.snapshot, new, report)
+            added = tuple(w for w in report.warnings if w not in self._warned)
+            return Foreseen(self.snapshot, new, report._replace(warnings=added))
 
     def _build(self, config: Config) -> Build:
         return self.standings.filled(self.links.filled(partial(to_snapshot, config)))

@@ -61,7 +61,7 @@ class HealthFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Who knows what. `lost()`: log lines that no output took."""
+    """Who knows what. `metrics()`: where they are served; `lost()`: log lines no output took."""
 
     path: Path
     changes: Changes
@@ -70,6 +70,7 @@ class Sources:
     thread: Thread
     tallies: Tallies
     recent: Recent
+    metrics: Callable[[], Mapping[str, Any]]
     lost: Callable[[], int] = lambda: 0
     health: HealthFacts | None = None
 
@@ -128,6 +129,7 @@ class Status:
             "table_bytes": found.file_bytes,
             "table_used": found.used_bytes,
             "table_room": found.room_bytes,
+            "metrics": dict(of.metrics()),
             "services": self._services(snapshot, found, now),
             "workers": [w for w in _workers(config.state_dir) if w["worker"] in names],
             "stages": of.tallies.stages(),

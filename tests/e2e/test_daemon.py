@@ -4,13 +4,14 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lab.daemon import PeNfq
+from tests.lab.daemon import PeNfq, endpoint
 from tests.lab.network import SIP_PORT, Lab
 from tests.lab.process import Process
 from tests.lab.traffic import watch
@@ -131,6 +132,23 @@ def test_a_new_supervisor_with_fewer_workers_sends_the_rest_home_without_a_loss(
         assert traffic.split() == {}
         assert {event["pid"] for event in daemon.events("worker-adopted")} == workers
         assert [event["worker"] for event in daemon.events("worker-replaced")] == ["2"]
+
+
+def test_what_workers_told_before_a_supervisor_began_has_names() -> None:
+    """Adopted workers go on telling: of servers by number, which its table knows."""
+    with Lab() as lab, recording(lab), PeNfq(lab) as daemon:
+        daemon.process.stop(signal.SIGKILL)
+        told = os.open(lab.directory / "state" / "events", os.O_RDWR | os.O_NONBLOCK)
+        try:
+            lab.client.send([invite(1)])
+            wait_until(lambda: select.select([told], [], [], 0)[0], "a record")
+            daemon.start()
+        finally:
+            os.close(told)
+        wait_until(lambda: daemon.events("template-created"), "the record in the log")
+        [created] = daemon.events("template-created")
+
+        assert created["dest"] in {endpoint(server.address) for server in lab.servers}
 
 
 def test_a_broken_file_at_reload_changes_nothing() -> None:

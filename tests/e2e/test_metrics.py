@@ -235,3 +235,4 @@ def test_an_address_that_is_taken_costs_metrics_alone() -> None:
         'or set metrics to another address or "off"'
     )
     assert found["services"]
+    assert found["metrics"] == {"address": "127.0.0.1:9506", "error": "Address already in use"}

@@ -23,7 +23,7 @@ def another(lab: Lab, daemon: PeNfq, directory: Path, *, steering: str) -> Proce
 
 
 def test_a_second_daemon_does_not_touch_the_first_ones_routes(tmp_path: Path) -> None:
-    """It ends with one line and status 2; not a rule is changed meanwhile."""
+    """It ends with one line and status 2; not a rule is changed, and nothing is made."""
     with Lab(servers=1) as lab, PeNfq(lab) as daemon:
         before = lab.director.run(["ip", "rule"]).stdout
         second = another(lab, daemon, tmp_path, steering="route")
@@ -35,6 +35,7 @@ def test_a_second_daemon_does_not_touch_the_first_ones_routes(tmp_path: Path) ->
             "stop it first: two would undo each other's changes\n"
         )
         assert lab.director.run(["ip", "rule"]).stdout == before
+        assert not (tmp_path / "state").exists()
 
 
 def test_one_that_only_marks_may_run_beside_it(tmp_path: Path) -> None:

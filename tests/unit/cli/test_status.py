@@ -47,6 +47,7 @@ def test_trouble_is_said() -> None:
     told = attention(
         services=[service(NAME, dests, in_panic=True, passed={"no-key": 4, "no-dest": 1})],
         workers=[worker("standby"), worker("1", lives=False)],
+        metrics={"address": "127.0.0.1:9506", "error": "Address already in use"},
     )
 
     assert told == [
@@ -55,4 +56,5 @@ def test_trouble_is_said() -> None:
         f"{NAME} -> 192.0.2.2:5060: draining: dialogs left: 7",
         f"{NAME}: not decided: 4 no-key, 1 no-dest",
         "worker 1: dead; see worker-died in the log",
+        "metrics are not served at 127.0.0.1:9506: Address already in use",
     ]

@@ -27,14 +27,18 @@ OTHER = specs(table(B, "192.0.2.21"))
 
 
 class Steering(MarkSteering):
-    """Refuses while it is told to."""
+    """Refuses while it is told to, and warns of what it is told to."""
 
     refuses = False
+    warns: tuple[str, ...] = ()
 
     def apply(self, snapshot: Snapshot, retired: tuple[RealServer, ...] = ()) -> Report:
         if self.refuses:
             raise SteeringError("the kernel refused")
-        return super().apply(snapshot, retired)
+        return super().apply(snapshot, retired)._replace(warnings=self.warns)
+
+    def plan_changes(self, snapshot: Snapshot, retired: tuple[RealServer, ...] = ()) -> Report:
+        return super().plan_changes(snapshot, retired)._replace(warnings=self.warns)
 
 
 class Supervisor:
@@ -237,6 +241,23 @@ def test_what_is_adopted_outlives_its_supervisor_and_a_reload_that_fails(tmp_pat
         assert supervisor.published() == [f"udp {A}"]
 
     live(start, fail)
+
+
+def test_only_warnings_that_a_reload_would_add_are_foreseen(tmp_path: Path) -> None:
+    """The log has the others already, and the new file is not why."""
+    start = config(tmp_path, table(A, "192.0.2.11"))
+
+    async def foresee(supervisor: Supervisor) -> None:
+        supervisor.steering.warns = ("old", "new")
+        outlook = await supervisor.changes.foresee(start)
+        assert outlook.foreseen.report.warnings == ("new",)
+
+    Steering.warns = ("old",)
+    try:
+        supervisor = live(start, foresee)
+    finally:
+        Steering.warns = ()
+    assert supervisor.told("steering-warning") == [{"warning": "old"}]
 
 
 def test_an_edit_that_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:

@@ -66,10 +66,13 @@ def test_an_address_that_becomes_free_is_taken(monkeypatch: pytest.MonkeyPatch) 
         at = Endpoint.parse(f"127.0.0.1:{other.getsockname()[1]}")
         metrics = Metrics(at, cast(Status, Shared()), told)
         keeping = asyncio.create_task(metrics.keep())
+        assert metrics.facts() == {"address": str(at), "error": ""}
         while Counted.tries < 3:
             await asyncio.sleep(0)
+        assert metrics.facts() == {"address": str(at), "error": "Address already in use"}
         other.close()
         await keeping
+        assert metrics.facts() == {"address": str(at), "error": ""}
         text = await asyncio.to_thread(fetch, at)
         await metrics.stop()
         return text
@@ -110,6 +113,7 @@ def test_off_serves_nothing() -> None:
     async def play() -> None:
         metrics = Metrics(None, cast(Status, Shared()), told)
         await metrics.keep()
+        assert metrics.facts() == {"address": None, "error": ""}
         await metrics.stop()
 
     asyncio.run(play())

@@ -100,6 +100,30 @@ def test_a_service_is_told_with_its_key_and_lifetimes(tmp_path: Path) -> None:
     ]
 
 
+def test_servers_have_names_before_a_worker_can_choose_them(tmp_path: Path) -> None:
+    """A worker follows at once, and its records have numbers alone."""
+    env, _ = environment.create(tmp_path, 10)
+    table = Table(env, Epoch(env.directory))
+    named: list[tuple[int, set[str], int]] = []
+
+    def name(snapshot: Snapshot) -> None:
+        found = {str(dest.endpoint) for dest in snapshot.services[0].dests}
+        named.append((snapshot.number, found, table.snapshot_number))
+
+    async def change() -> None:
+        thread, steering = Thread("table"), MarkSteering()
+        services = Services(
+            table, thread, steering, Standings(tmp_path), lambda *_, **__: None, name
+        )
+        for servers in (["192.0.2.11"], ["192.0.2.11", "192.0.2.12"]):
+            await services.apply(config(tmp_path, *servers), lambda _: True)
+
+    asyncio.run(change())
+    table.close()
+    first, second = "192.0.2.11:5060", "192.0.2.12:5060"
+    assert named == [(1, {first}, 0), (2, {first, second}, 1)]
+
+
 class _Unclearing(MarkSteering):
     """Fails once nobody needs to be steered to any more, which is the clean-up."""
 

@@ -74,6 +74,7 @@ class Director:
                 thread=Thread("table"),
                 tallies=self.tallies,
                 recent=self.recent,
+                metrics=lambda: {"address": "127.0.0.1:9506", "error": "busy"},
                 lost=lambda: 3,
             )
         )
@@ -124,6 +125,7 @@ def test_servers_come_in_the_order_of_the_file() -> None:
     assert second["dest"] == "192.0.2.2:5060"
     assert facts["config"] == "/etc/pe-nfq.toml"
     assert facts["steering"] == "mark"
+    assert facts["metrics"] == {"address": "127.0.0.1:9506", "error": "busy"}
     assert facts["stages"].keys() == {"known", "settle", "verdict"}
 
 
