@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pe_nfq.control.client import ask
+from pe_nfq.control.client import LOOK_LIMIT, SilentError, ask
 from pe_nfq.errors import ControlError
 from pe_nfq.top.picture import Picture
 from pe_nfq.top.rates import Status, picture
@@ -17,6 +17,7 @@ from pe_nfq.top.rates import Status, picture
 #: Workers tell what they have counted once a second (`pe_nfq.tally`): over so many seconds a rate
 #: hardly shows when.
 WINDOW: Final = 5.0
+_SILENT: Final = "the daemon does not answer: it is stopped (SIGSTOP), or busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +31,22 @@ class Look:
 class Viewer:
     """Makes pictures of the answers of a state directory's daemon."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, limit: float = LOOK_LIMIT) -> None:
+        """`limit`: seconds that the daemon has for an answer."""
         self._state_dir = state_dir
+        self._limit = limit
         self._before: deque[Status] = deque()
         self._last: Picture | None = None
 
     def look(self) -> Look:
-        """Ask once. A daemon that is gone is trouble, not an error: it may come back."""
+        """Ask once. A daemon that is gone, or silent, is trouble, no error: it may come back."""
         try:
-            status = _status(self._state_dir)
+            status = _status(self._state_dir, self._limit)
             if not self._before or self._before[-1]["now"] != status["now"]:
                 self._last = self._picture(status)
+        except SilentError:
+            # In words of our own: those of the client are for changes, which may still come.
+            return Look(self._last, _SILENT)
         except ControlError as error:
             return Look(self._last, str(error))
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -60,8 +66,8 @@ class Viewer:
         return made
 
 
-def _status(state_dir: Path) -> Status:
-    answer = ask(state_dir, "status")
+def _status(state_dir: Path, limit: float) -> Status:
+    answer = ask(state_dir, "status", limit=limit)
     if answer.status:
         raise ControlError(answer.err.strip() or f"status {answer.status}")
     status: Status = json.loads(answer.out)

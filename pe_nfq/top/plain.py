@@ -38,14 +38,19 @@ def print_blocks(viewer: Viewer, interval: float) -> None:
 
     Ends by KeyboardInterrupt, or BrokenPipeError when the reader has left.
     """
-    viewer.look()
+    if trouble := viewer.look().trouble:
+        _print_trouble(trouble)
     while True:
         time.sleep(interval)
         try:
             print_block(_picture(viewer))
+            print(flush=True)
         except ControlError as error:
-            print(show_text(str(error), None))
-        print(flush=True)
+            _print_trouble(str(error))
+
+
+def _print_trouble(why: str) -> None:
+    print(show_text(why, None), end="\n\n", flush=True)
 
 
 def print_block(picture: Picture) -> None:

@@ -13,15 +13,18 @@ from typing import Final
 
 import pytest
 
+from pe_nfq.control.client import LOOK_LIMIT
 from tests.e2e.terminal import Terminal
 from tests.lab.daemon import PeNfq
 from tests.lab.network import Lab
 from tests.lab.process import Process
+from tests.lab.waiting import wait_until
 
 _PE_NFQ: Final = Path(sys.executable).with_name("pe-nfq")
 #: What gives a terminal back: the screen that was there, and the cursor.
 _LEFT: Final = "\x1b[?1049l"
 _CURSOR: Final = "\x1b[?25h"
+_SILENT: Final = "the daemon does not answer"
 HOSTILE: Final = b"\x1b[2J\x1b[31m[red]<img src=x onerror=alert(1)>\xe2\x80\xae"
 
 
@@ -69,8 +72,10 @@ def top(director: PeNfq, *words: str) -> list[str]:
 def test_keys(director: PeNfq) -> None:
     """Order, filter, pause, help, quit; the terminal is given back."""
     with Terminal(top(director)) as terminal:
-        for text in ("192.0.2.101:5060", "192.0.2.103:5060", "standby", "sorted by rate", "@top"):
+        for text in ("192.0.2.101:5060", "192.0.2.103:5060", "standby", "as configured", "@top"):
             terminal.wait_for(text)
+        terminal.press("s")
+        terminal.wait_for("sorted by rate")
         terminal.press("s")
         terminal.wait_for("sorted by templates")
         terminal.press("/102\r")
@@ -152,7 +157,7 @@ def test_ctrl_z_and_back(director: PeNfq) -> None:
         assert _LEFT in terminal.written
         os.kill(terminal.process.pid, signal.SIGCONT)
         terminal.press("s")
-        terminal.wait_for("sorted by templates")
+        terminal.wait_for("sorted by rate")
         assert terminal.modes() != terminal.before
         terminal.press("q")
         assert terminal.wait() == 0
@@ -220,6 +225,32 @@ def test_a_daemon_that_goes_is_said_and_comes_back() -> None:
             assert "-" not in re.findall(r"datagrams/s +(-\d)", terminal.written)
             assert text.out.read_text().count("service / server") > before
             assert "\x1b" not in text.out.read_text()
+
+
+def test_a_daemon_that_is_stopped_is_said_and_goes_on() -> None:
+    """Within the limit of looks; --once gives up, the view and a pipe see it go on."""
+    with Lab(servers=2) as lab, contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(PeNfq(lab))
+        text = stack.enter_context(_piped(lab, daemon))
+        with Terminal(top(daemon)) as terminal:
+            terminal.wait_for("192.0.2.101:5060")
+            os.kill(daemon.process.pid, signal.SIGSTOP)
+            try:
+                once = subprocess.run(
+                    top(daemon, "--once"), capture_output=True, text=True, timeout=4 * LOOK_LIMIT
+                )
+                terminal.wait_for(_SILENT)
+                text.wait_for_output(_SILENT)
+            finally:
+                os.kill(daemon.process.pid, signal.SIGCONT)
+            before = text.out.read_text().count("service / server")
+            assert (once.returncode, once.stdout) == (2, "")
+            assert once.stderr.startswith(f"pe-nfq: {_SILENT}")
+            assert "192.0.2.101:5060" in terminal.screen
+            terminal.wait_for(_SILENT, gone=True)
+            wait_until(
+                lambda: text.out.read_text().count("service / server") > before, "another block"
+            )
 
 
 @contextlib.contextmanager

@@ -130,6 +130,27 @@ def test_a_daemon_of_another_version_is_trouble(
     assert rate(viewer) is None
 
 
+def test_a_daemon_that_is_silent_is_trouble_within_the_limit(tmp_path: Path) -> None:
+    """It has a socket and takes nothing off it, as while it is stopped; and its return is seen."""
+    viewer = Viewer(tmp_path, limit=0.2)
+    first = Daemon(tmp_path)
+    first.say(0, 0)
+    rate(viewer)
+    first.stop()
+    socket_path(tmp_path).unlink()
+    with socket.socket(socket.AF_UNIX) as stopped:
+        stopped.bind(str(socket_path(tmp_path)))
+        stopped.listen()
+        silent = viewer.look()
+    assert silent.picture
+    assert silent.trouble.startswith("the daemon does not answer")
+    socket_path(tmp_path).unlink()
+    second = Daemon(tmp_path)
+    second.say(90, 9)
+    assert rate(viewer) == 10.0
+    second.stop()
+
+
 def test_a_refusal_is_said(daemon: Daemon, tmp_path: Path) -> None:
     """In the daemon's words."""
     daemon.answer = refusal("no services are published yet")
