@@ -12,18 +12,19 @@ _MAX_FILTER: Final = 64
 
 
 class Sort(enum.Enum):
-    """The order of services, and of the servers of each."""
+    """The order of services, and of the servers of each, as it is called on the screen."""
 
-    RATE = "rate"
-    TEMPLATES = "templates"
-    NAME = "name"
+    CONFIGURED = "as configured"  # that of `status`: no line moves while it is read
+    RATE = "sorted by rate"
+    TEMPLATES = "sorted by templates"
+    NAME = "sorted by name"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """`offset` is the first line of the list; `typing` is a filter that is being typed."""
 
-    sort: Sort = Sort.RATE
+    sort: Sort = Sort.CONFIGURED
     filter: str = ""
     offset: int = 0
     paused: bool = False
@@ -106,6 +107,8 @@ def _rank(item: Service | Server, sort: Sort) -> tuple[float, list[str | int]]:
     # Texts and numbers take turns: like is compared with like.
     parts = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
     match sort:
+        case Sort.CONFIGURED:
+            return 0, []
         case Sort.RATE:
             return -(item.datagrams or 0), parts
         case Sort.TEMPLATES:

@@ -27,7 +27,7 @@ _KEYS: Final = (
 )
 _HELP: Final = (
     ("q", "quit"),
-    ("s", "sort servers by rate, by templates, by name"),
+    ("s", "sort by rate, by templates, by name; then as configured again"),
     ("p", "pause, and go on"),
     ("/", "filter by a part of a service's or server's text"),
     ("Esc", "clear the filter"),
@@ -104,7 +104,7 @@ def _how_much(picture: Picture, size: Size, *, bars: bool) -> Text:
 def footer(choice: Choice, first: int, page: int, lines: int) -> RenderableType:
     """The keys, the order, the filter, and which lines of the list are shown."""
     left = _filter(choice) if choice.typing or choice.filter else _pairs(_KEYS)
-    right = Text(f"sorted by {choice.sort.value}", style=DIM)
+    right = Text(choice.sort.value, style=DIM)
     if lines > page:
         last = min(first + page, lines)
         right = Text(f"{first + 1}-{last} of {lines}  ", style=DIM).append_text(right)

@@ -7,6 +7,7 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from pe_nfq.model import Standing
 from pe_nfq.top.numbers import DIM, TROUBLE, WARNING, bar, rate_text, span_text
 from pe_nfq.top.picture import Picture, Server, Service
 from pe_nfq.top.size import Size
@@ -14,12 +15,11 @@ from pe_nfq.top.size import Size
 #: A line of the list: a service, or a server of it.
 Row = tuple[Service, Server | None]
 
-#: Standing -> what is shown of it, and how.
-_STANDINGS: Final = {
-    "up": ("up", ""),
-    "draining": ("drain", WARNING),
-    "down": ("down", TROUBLE),
-    "down-kept": ("kept", TROUBLE),
+_STYLES: Final = {
+    Standing.UP.value: "",
+    Standing.DRAINING.value: WARNING,
+    Standing.DOWN.value: TROUBLE,
+    Standing.KEPT.value: TROUBLE,
 }
 #: Columns of the terminal from which on numbers have their whole titles.
 _WIDE: Final = 88
@@ -145,14 +145,12 @@ def _service_cells(service: Service) -> Mapping[str, Text]:
 def _server_cells(
     server: Server, scale: _Scale, now: float, *, ascii_only: bool
 ) -> Mapping[str, Text]:
-    label, style = _STANDINGS.get(server.standing, (server.standing, WARNING))
-    if server.drain_left is not None:
-        label = f"{label} {server.drain_left:,}" if server.drain_left else "drained"
+    style = _STYLES.get(server.standing, WARNING)
     share = (server.datagrams or 0) / scale.datagrams, server.templates / scale.templates
     drawn = [bar(each, _BAR, ascii_only=ascii_only) for each in share]
     return {
         _NAME: Text(_INDENT + server.dest),
-        "state": Text(label, style),
+        "state": Text(server.standing, style),
         "weight": Text(str(server.given_weight)),
         "datagrams/s": Text(rate_text(server.datagrams)),
         f"{_BAR_OF}datagrams": drawn[0],
@@ -164,11 +162,14 @@ def _server_cells(
 
 
 def _note(server: Server, now: float) -> str:
-    """Why it is not up, since when, until when."""
+    """Why it is not up, since when; what a drain waits for, until when."""
     parts = []
     if server.health == "down":
         parts.append(f"{server.why or 'down'} for {span_text(now - server.since)}")
     if server.drain_left:
         ends = server.drain_ends
-        parts.append(f"ends in {span_text(ends - now)} at most" if ends else "no deadline")
+        parts.append(f"{server.drain_left:,} left")
+        parts.append(f"{span_text(ends - now)} at most" if ends else "no deadline")
+    elif server.drain_left == 0:
+        parts.append("empty")
     return ", ".join(parts)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from pe_nfq.model import Standing
 from tests.lab.browser import Browser
 from tests.lab.daemon import PeNfq
 from tests.lab.network import Lab
@@ -242,6 +243,34 @@ def test_it_is_used_by_keys_alone(page: Browser) -> None:
     assert page.evaluate("document.querySelector('[aria-sort]').textContent") == "Server"
     names = [row[0] for row in cells(page, "servers")]
     assert names[1:] == [f"192.0.2.{number}:5060" for number in (101, 102, 103)]
+
+
+def test_servers_stand_as_configured_until_a_column_is_chosen(page: Browser) -> None:
+    """The same column again, and they do so anew."""
+    dests = [dest(number, templates=number) for number in (102, 103, 101)]
+    show(page, status([service("udp 203.0.113.10:5060", dests)]))
+    orders = []
+    for column in ("", "templates", "name", "name"):
+        page.evaluate(f"document.querySelector('[data-sort=\"{column}\"]')?.click()")
+        orders.append([int(row[0][8:11]) for row in cells(page, "servers")[1:]])
+
+    assert orders == [[102, 103, 101], [103, 102, 101], [101, 102, 103], [102, 103, 101]]
+    assert page.evaluate("document.querySelector('[aria-sort]')") is None
+
+
+def test_standings_are_called_as_status_calls_them(page: Browser) -> None:
+    """What is left of a drain is in the note."""
+    drains = [{"since": NOW, "left": left, "deadline": NOW + 60} for left in (1_234, 0)]
+    dests = [
+        dest(101, standing="draining", drain=drains[0]),
+        dest(102, standing="draining", drain=drains[1]),
+        *(dest(number, standing=each.value) for number, each in enumerate(Standing, 103)),
+    ]
+    show(page, status([service("udp 203.0.113.10:5060", dests)]))
+    rows = cells(page, "servers")[1:]
+
+    assert [row[1] for row in rows] == ["draining", "draining", *(each.value for each in Standing)]
+    assert [row[-1] for row in rows[:2]] == ["1,234 left, 1m00s at most", "empty"]
 
 
 def test_a_filter_keeps_what_has_its_text(page: Browser) -> None:

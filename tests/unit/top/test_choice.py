@@ -20,10 +20,10 @@ def after(keys: Iterable[str], choice: Choice | None = None, lines: int = 100) -
 
 
 def test_the_order_goes_round() -> None:
-    """Rate, templates, name, rate."""
-    orders = [after("s" * times).sort for times in range(4)]
+    """As configured until somebody sorts; then rate, templates, name, as configured."""
+    orders = [after("s" * times).sort for times in range(5)]
 
-    assert orders == [Sort.RATE, Sort.TEMPLATES, Sort.NAME, Sort.RATE]
+    assert orders == [Sort.CONFIGURED, Sort.RATE, Sort.TEMPLATES, Sort.NAME, Sort.CONFIGURED]
 
 
 def test_pause_and_help_are_switches_and_q_ends() -> None:
@@ -38,7 +38,12 @@ def test_pause_and_help_are_switches_and_q_ends() -> None:
 def test_a_filter_is_typed_kept_and_cleared() -> None:
     """Its letters are no commands."""
     typed = after(["/", "q", "s", "x", "backspace"])
-    assert (typed.filter, typed.typing, typed.quits, typed.sort) == ("qs", True, False, Sort.RATE)
+    assert (typed.filter, typed.typing, typed.quits, typed.sort) == (
+        "qs",
+        True,
+        False,
+        Choice().sort,
+    )
     kept = after(["enter"], typed)
     assert (kept.filter, kept.typing) == ("qs", False)
     assert after(["escape"], kept).filter == after(["escape"], typed).filter == ""
@@ -86,6 +91,7 @@ def shown(choice: Choice) -> list[str]:
 @pytest.mark.parametrize(
     ("sort", "expected"),
     [
+        (Sort.CONFIGURED, ["203.0.113.10", "2.9", "2.101", "203.0.113.9", "2.20"]),
         (Sort.RATE, ["203.0.113.9", "2.20", "203.0.113.10", "2.101", "2.9"]),
         (Sort.TEMPLATES, ["203.0.113.10", "2.101", "2.9", "203.0.113.9", "2.20"]),
         (Sort.NAME, ["203.0.113.9", "2.20", "203.0.113.10", "2.9", "2.101"]),

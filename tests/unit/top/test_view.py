@@ -1,11 +1,13 @@
 """What is drawn: it fits every terminal, and says what is wrong."""
 
 import io
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from pe_nfq.model import Standing
 from pe_nfq.top.choice import Choice
 from pe_nfq.top.numbers import bar, rate_text, span_text
 from pe_nfq.top.picture import Picture
@@ -77,8 +79,8 @@ def test_a_thousand_servers_fit_too(width: int, height: int) -> None:
     last = lines(found, width, height, Choice(offset=rows - shown))
 
     assert len(first) == len(last) == height
-    assert [line for line in first if "192.0.2.254:5060" in line]
-    assert [line for line in last if "192.0.2.1:5060" in line]
+    assert [line for line in first if "192.0.2.1:5060" in line]
+    assert [line for line in last if "192.0.2.254:5060" in line]
     assert f"1-{shown} of 255" in first[-1]
     assert f"{rows - shown + 1}-255 of 255" in last[-1]
 
@@ -110,20 +112,18 @@ def test_lines_are_shared_out_whole(height: int, rows: int) -> None:
 def standing(width: int = 140, **facts: Any) -> str:
     """The line of a server of which some facts are given."""
     found = lines(look(services=[service(NAME, [dest(101, **facts)])]), width, 24)
-    return next(line for line in found if "192.0.2.101" in line)
+    return next(line.rstrip() for line in found if "192.0.2.101" in line)
 
 
 def test_a_drain_says_what_is_left_and_until_when() -> None:
-    """On a narrow terminal too, what is left."""
+    """In a note; the state is in the words of `status` and `list`."""
     drain = {"since": NOW, "left": 1_234, "deadline": NOW + 1801}
     facts: dict[str, Any] = {"standing": "draining", "weight": 0, "drain": drain}
 
-    assert "drain 1,234" in standing(60, **facts)
-    assert "ends in 30m00s at most" in standing(**facts)
-    assert "no deadline" in standing(**facts | {"drain": drain | {"deadline": None}})
-    ended = standing(**facts | {"drain": drain | {"left": 0}})
-    assert "drained" in ended
-    assert "ends in" not in ended
+    assert " draining " in standing(60, **facts)
+    assert standing(132, **facts).endswith("1,234 left, 30m00s at most")
+    assert standing(**facts | {"drain": drain | {"deadline": None}}).endswith("left, no deadline")
+    assert standing(**facts | {"drain": drain | {"left": 0}}).split()[-1] == "empty"
 
 
 def test_a_server_that_is_down_says_why_and_since_when() -> None:
@@ -132,7 +132,19 @@ def test_a_server_that_is_down_says_why_and_since_when() -> None:
 
     assert "no answer for 1m12s" in standing(standing="down", health=health)
     assert " down " in standing(60, standing="down", health=health)
-    assert " kept " in standing(60, standing="down-kept", health=health)
+    assert " down-kept " in standing(60, standing="down-kept", health=health)
+
+
+def test_plain_text_calls_a_standing_as_status_does() -> None:
+    """All that is down is found by that word, and no other server."""
+    dests = [dest(number, standing=each.value) for number, each in enumerate(Standing, 1)]
+    text = draw(plain(look(services=[service(NAME, dests)]), Size(140, 0)), 140, 25)
+
+    assert [line.split()[1] for line in text if line.startswith("  192.0.2.")] == [
+        each.value for each in Standing
+    ]
+    found = [line.split()[1] for line in text if re.search(r"\bdown\b", line)]
+    assert found == ["down", "down-kept"]
 
 
 def test_what_is_wrong_is_red_and_the_rest_is_not() -> None:
