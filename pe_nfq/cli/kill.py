@@ -13,6 +13,8 @@ from pe_nfq.cli.progress import Progress
 from pe_nfq.cli.where import add_where, ask_for_json, state_dir_of
 from pe_nfq.errors import ControlError
 from pe_nfq.escape import show_text
+from pe_nfq.supervisor.selection import select
+from pe_nfq.supervisor.standings import ServerName
 from pe_nfq.templates import Table
 
 _DESCRIPTION: Final = """\
@@ -56,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     facts: dict[str, Any] = {"service": args.service}
     if call_id is None:
         facts["server"] = args.server
+        if not args.yes:
+            _require_server(state_dir, args.server, args.service)
         question = f"all dialogs of {show_text(args.server)}"
     else:
         facts |= {"pe_data": call_id.pe_data.hex(), "prefix": call_id.is_prefix}
@@ -70,6 +74,21 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("no template to forget")
     return 0 if killed else 1
+
+
+def _require_server(state_dir: Path, server: str, service: str) -> None:
+    """Nobody is asked about one that is not there. Raises PeNfqError."""
+    table = Table.attach(state_dir)
+    try:
+        snapshot = table.snapshot()
+    finally:
+        table.close()
+    services = () if snapshot is None else snapshot.services
+    select(
+        [ServerName(str(s), str(dest.endpoint)) for s in services for dest in s.dests],
+        server,
+        service,
+    )
 
 
 def _question(state_dir: Path, call_id: Wanted) -> str:
