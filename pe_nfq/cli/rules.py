@@ -19,6 +19,7 @@ from pe_nfq.netfilter import backend, obstacles, rewriting
 from pe_nfq.netfilter.check import check, report, report_json, worst
 from pe_nfq.netfilter.ruleset import DEFAULT_QUEUE, RuleSet, Service
 from pe_nfq.netfilter.wanted import KINDS, rules_now
+from pe_nfq.nfqueue import queue_lengths
 
 _DEFAULT_PORT: Final = 5060
 _FAMILIES: Final[Mapping[str, tuple[int, ...]]] = {"4": (4,), "6": (6,), "both": (4, 6)}
@@ -31,6 +32,10 @@ _SAID_BY_FILE: Final = (
     "standby_queue",
     "mark_base",
     "steering",
+)
+
+_UNSERVED: Final = (
+    "no daemon serves these queues: datagrams follow the fallback marks until pe-nfq run says ready"
 )
 
 _EPILOG: Final = """\
@@ -95,15 +100,20 @@ def _load(args: argparse.Namespace) -> int:
     # What is wanted is read with the lock held: a daemon that publishes other services meanwhile
     # waits for it, and then finds rules to bring in line.
     with shown_while("loading, and waiting until the old queues are empty"), backend.Exclusive():
-        warning, text, facts = _load_alone(args)
+        rules = _rules(args)
+        warning, text, facts = _load_alone(args, rules)
     if warning:
         print(f"pe-nfq: warning: {warning}", file=sys.stderr)
-    return _say(args, text, facts)
+    status = _say(args, text, facts)
+    if not args.dry_run and queue_lengths().keys().isdisjoint(rules.queues):
+        sys.stdout.flush()
+        print(f"pe-nfq: {_UNSERVED}", file=sys.stderr)
+    return status
 
 
-def _load_alone(args: argparse.Namespace) -> tuple[str, str, object]:
+def _load_alone(args: argparse.Namespace, rules: RuleSet) -> tuple[str, str, object]:
     """A warning or "", what was done, and that for programs."""
-    settled = rewriting.settle(_rules(args))
+    settled = rewriting.settle(rules)
     rules = settled.rules
     warning = settled.trouble and f"{settled.trouble}; {settled.remedy}"
     if settled.leaks and not args.force:

@@ -245,6 +245,20 @@ def test_auto_stays_with_the_variant_that_holds_rules(lab: RulesLab) -> None:
     assert f"loaded with {other}" in lab.rules("load", *SERVICES).stdout
 
 
+def test_a_load_that_nobody_serves_says_what_that_means(lab: RulesLab) -> None:
+    """It is no error: rules may come first. With a worker there is nothing to say."""
+    words = ["load", *SERVICES, "--backend", lab.variant]
+    assert lab.rules(*words, "--dry-run").stderr == ""
+    done = lab.rules(*words)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert done.stderr == (
+        "pe-nfq: no daemon serves these queues: datagrams follow the fallback marks until "
+        "pe-nfq run says ready\n"
+    )
+    lab.listen(5060, FIRST_MARK)
+    assert lab.rules(*words).stderr == ""
+
+
 def test_what_the_kernel_cannot_hold_is_refused_with_the_reason() -> None:
     """Native nft needs nft_queue; where the kernel has it the rules are loaded and go again."""
     with RulesLab() as lab:
