@@ -147,8 +147,3 @@ def load_engine(name: str, key: str = "") -> Engine:
 def engine_complaint(name: str, engine: object) -> str | None:
     """What would keep `engine` from being loaded as `name`, found under that entry point."""
     return _REGISTRY.complaint(name, engine)
-
-
-def engine_names() -> tuple[str, ...]:
-    """The names of all installed engines, sorted."""
-    return _REGISTRY.names()

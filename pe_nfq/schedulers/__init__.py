@@ -100,8 +100,3 @@ def load_scheduler(name: str) -> Scheduler:
     if name in REFUSED:
         raise RegistryError(f"scheduler {name!r} {REFUSED[name]}")
     return _REGISTRY.load(name)
-
-
-def scheduler_names() -> tuple[str, ...]:
-    """The names of all installed schedulers, sorted."""
-    return _REGISTRY.names()

@@ -69,16 +69,12 @@ def _expire(table: Table, txn: Any, counts: Counts, entry: bytes, now: int) -> i
     return template.dest_id
 
 
-def purge(table: Table, dest_id: int) -> int:
-    """Delete all templates of a dest; how many. Their next datagrams are scheduled afresh.
+def purging(table: Table, dest_id: int, beginning: bytes = b"") -> Iterator[int]:
+    """Delete all templates of a dest, a slice at a time: how many each deleted.
 
+    `beginning`: only those whose keys begin so. Their next datagrams are scheduled afresh.
     Raises TableError.
     """
-    return sum(purging(table, dest_id))
-
-
-def purging(table: Table, dest_id: int, beginning: bytes = b"") -> Iterator[int]:
-    """The same a slice at a time: how many each deleted. `beginning`: only of such keys."""
     for page in pages(table, beginning):
         keys = [key for key, template in page if template.dest_id == dest_id]
         yield from killing(table, keys, dest_id)

@@ -68,7 +68,7 @@ from pe_nfq.templates import Ask, Ids, Settled, Table, layout, settle
 from pe_nfq.templates.layout import CLOCK_SLACK, silent_until
 from pe_nfq.templates.publish import touch
 from pe_nfq.templates.table import Match
-from pe_nfq.templates.upkeep import purge, sweep
+from pe_nfq.templates.upkeep import purging, sweep
 from tests.packets import CLIENT, sip, udp
 from tests.tables import MARK_BASE, VIP, audit, dest, open_table, publish_services
 
@@ -484,7 +484,7 @@ class Agreement(RuleBasedStateMachine):
             purged = Purged(self.ids[number], self.history.next())
             self.history.purged.append(purged)
             try:
-                purge(self.supervisor, purged.dest)
+                sum(purging(self.supervisor, purged.dest))
             finally:
                 purged.ended = self.history.next()
 

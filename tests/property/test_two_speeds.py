@@ -17,7 +17,7 @@ from pe_nfq.model import (
     VirtualService,
 )
 from pe_nfq.templates import Ids, Table
-from pe_nfq.templates.upkeep import purge, sweep
+from pe_nfq.templates.upkeep import purging, sweep
 from tests.packets import CLIENT, ipv4, sip, udp
 from tests.tables import MARK_BASE, VIP, all_templates, open_table, publish_services
 from tests.unit.test_senders import LINKS, Queued
@@ -119,7 +119,7 @@ def run(
                 director.follow()
             elif event == "purge":
                 for template in all_templates(table).values():
-                    purge(table, template.dest_id)
+                    sum(purging(table, template.dest_id))
             else:
                 sweep(table, now)
         return decided

@@ -35,7 +35,7 @@ from pe_nfq.schedulers import load_scheduler
 from pe_nfq.schedulers.buckets import bucket
 from pe_nfq.templates import Ids, Move, Table
 from pe_nfq.templates.layout import CLOCK_SLACK, MAX_SHOWN_PE_DATA, silent_until
-from pe_nfq.templates.upkeep import purge
+from pe_nfq.templates.upkeep import purging
 from tests.packets import CLIENT, CLIENT6, ipv4, ipv6, sip, udp
 from tests.tables import (
     MARK_BASE,
@@ -438,7 +438,7 @@ def test_a_purged_dialog_is_placed_afresh(bench: Bench) -> None:
     bench.publish(1, 2)
     worker = bench.worker()
     old = worker.decide(udp(CALL))
-    purge(bench.table, old.dest_id)
+    sum(purging(bench.table, old.dest_id))
     assert worker.decide(udp(CALL)).outcome == "created"
 
 

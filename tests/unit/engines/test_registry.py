@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pe_nfq.engines import engine_names, load_engine
+from pe_nfq.engines import load_engine
 from pe_nfq.errors import RegistryError
 from pe_nfq.registry import Registry
-from pe_nfq.schedulers import load_scheduler, scheduler_names
+from pe_nfq.schedulers import load_scheduler
 
 GROUP = "pe_nfq.test_tunes"
 
@@ -52,11 +52,9 @@ def complaint(name: str) -> str:
 
 def test_built_ins_load_by_name() -> None:
     """The engines and schedulers of this distribution are what its entry points say."""
-    assert {"source"} <= set(engine_names())
-    kernels = ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "dh", "sh", "mh", "twos"]
-    assert set(kernels) <= set(scheduler_names())
     assert load_engine("source").name == "source"
-    assert [load_scheduler(name).name for name in scheduler_names()] == list(scheduler_names())
+    for name in ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "dh", "sh", "mh", "twos"):
+        assert load_scheduler(name).name == name
 
 
 def test_a_plug_in_is_built_once(install: Install) -> None:

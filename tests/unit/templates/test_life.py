@@ -11,7 +11,7 @@ from pe_nfq.templates import Ask, Origin, Outcome, Scope, Settled, Table, Templa
 from pe_nfq.templates.epoch import EPOCH
 from pe_nfq.templates.layout import CLOCK_SLACK, MAX_CACHED, SLOT, deadline, slot_of
 from pe_nfq.templates.settle import MAX_LOOKED, MAX_RELATED
-from pe_nfq.templates.upkeep import live_by_kind, live_templates, purge, sweep
+from pe_nfq.templates.upkeep import live_by_kind, live_templates, purging, sweep
 from tests.tables import (
     Ruled,
     all_templates,
@@ -134,7 +134,7 @@ def test_a_dialog_that_ended_long_ago_begins_anew(table: Table) -> None:
 def test_a_purge_counts_all_kinds(table: Table) -> None:
     for number, life in enumerate((CALL, ENDED, ONCE)):
         settle(table, KEY + b"%d" % number, 0, lives(table, life))
-    assert purge(table, 1) == 3
+    assert sum(purging(table, 1)) == 3
     assert not any(live_by_kind(table, 1))
     audit(table)
 

@@ -12,7 +12,7 @@ from pe_nfq.templates import publish as publish_now
 from pe_nfq.templates.epoch import EPOCH, SNAPSHOT
 from pe_nfq.templates.layout import service_key, silent_until
 from pe_nfq.templates.publish import preview, reserve, touch
-from pe_nfq.templates.upkeep import purge
+from pe_nfq.templates.upkeep import purging
 from tests.tables import VIP, by_number, dest, first_dest, publish_services, services, settle
 
 #: The package re-exports the function of this name, so the module is found here only.
@@ -112,7 +112,7 @@ def test_a_number_that_a_template_holds_is_kept(
     publish(table, 1, now=10 * REST)
     with pytest.raises(TableError):
         publish(table, 1, 3, now=10 * REST)
-    purge(table, held)
+    sum(purging(table, held))
     publish(table, 1, now=10 * REST)
     assert publish(table, 1, 3, now=10 * REST)["192.0.2.3:5060"] == held
 

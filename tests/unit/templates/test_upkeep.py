@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pe_nfq.templates import Outcome, Table, upkeep
 from pe_nfq.templates.epoch import EPOCH
 from pe_nfq.templates.layout import SLOT, silent_until, slot_key, slot_of
-from pe_nfq.templates.upkeep import live_templates, purge, sweep, templates
+from pe_nfq.templates.upkeep import live_templates, purging, sweep, templates
 from tests.tables import all_templates, audit, first_dest, open_table, publish_nothing, settle
 
 P = 60
@@ -86,7 +86,7 @@ def test_a_purge_deletes_all_of_one_dest(table: Table) -> None:
     claim(table, upkeep.READ_SLICE + 10, dest=1)
     claim(table, 5, dest=2, name=b"other")
     epoch = table.cells[EPOCH]
-    assert purge(table, 1) == upkeep.READ_SLICE + 10
+    assert sum(purging(table, 1)) == upkeep.READ_SLICE + 10
     assert Counter(t.dest_id for t in all_templates(table).values()) == {2: 5}
     assert table.cells[EPOCH] > epoch
     audit(table)
@@ -94,7 +94,7 @@ def test_a_purge_deletes_all_of_one_dest(table: Table) -> None:
 
 def test_a_purge_of_nobody_deletes_nothing(table: Table) -> None:
     claim(table, 3)
-    assert purge(table, 9) == 0
+    assert sum(purging(table, 9)) == 0
     assert len(all_templates(table)) == 3
     audit(table)
 
@@ -169,7 +169,7 @@ def test_counts_and_index_are_exact_after_any_history(
             elif verb == "sweep":
                 sweep(table, now, limit=a)
             elif verb == "purge":
-                purge(table, a)
+                sum(purging(table, a))
             else:
                 now += a
             audit(table)
