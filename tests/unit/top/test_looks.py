@@ -3,12 +3,14 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pe_nfq.control.client import LOOK_LIMIT
 from pe_nfq.control.protocol import Answer, encode_answer, refusal, socket_path
 from pe_nfq.top.looks import WINDOW, Viewer
 from tests.status import NOW, dest, service, status
@@ -141,7 +143,9 @@ def test_a_daemon_that_is_silent_is_trouble_within_the_limit(tmp_path: Path) -> 
     with socket.socket(socket.AF_UNIX) as stopped:
         stopped.bind(str(socket_path(tmp_path)))
         stopped.listen()
+        began = time.monotonic()
         silent = viewer.look()
+        assert time.monotonic() - began < LOOK_LIMIT
     assert silent.picture
     assert silent.trouble.startswith("the daemon does not answer")
     socket_path(tmp_path).unlink()
