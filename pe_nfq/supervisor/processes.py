@@ -29,6 +29,16 @@ LEAVE_LIMIT: Final = 3.0
 Tell = Callable[..., None]
 
 
+def worker_environment(state_dir: Path) -> dict[str, str]:
+    """Ours, but for where scapy keeps what it has made of /etc/services: a directory of our own.
+
+    In the home directory anybody's pickles would be read, and a user who may not look into what
+    $HOME names, as one that setpriv(1) has made, could not import it at all.
+    """
+    folders = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    return {**os.environ, **dict.fromkeys(folders, str(state_dir))}
+
+
 class Processes:
     """Fills slots. Runs in the supervisor's event loop."""
 
@@ -73,7 +83,11 @@ class Processes:
         try:
             # A session of its own: what stops the supervisor's terminal does not stop calls.
             member.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env=worker_environment(self._state_dir),
             )
         except OSError as error:
             member.count_failure(served=False, now=boottime_ms())

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -228,3 +229,15 @@ def test_the_next_supervisor_replaces_what_runs_other_code(stand_ins: Path) -> N
         with pytest.raises(ChildProcessError):
             os.waitpid(member.process.pid, os.WNOHANG)
         member.process.wait()
+
+
+def test_workers_leave_the_home_directory_alone(tmp_path: Path) -> None:
+    """It need not be theirs, nor be there: scapy keeps its cache in the state directory."""
+    home, state_dir = tmp_path / "home", tmp_path / "state"
+    home.mkdir()
+    state_dir.mkdir()
+    environment = processes.worker_environment(state_dir) | {"HOME": str(home)}
+    command = [sys.executable, "-c", "import pe_nfq.packet.sip"]
+    subprocess.run(command, env=environment, check=True)
+    assert list(home.iterdir()) == []
+    assert (state_dir / "scapy").is_dir()
