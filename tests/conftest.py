@@ -1,6 +1,7 @@
 """What holds for every test: where lab or guest cannot be, tests are skipped, in CI they fail."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,11 @@ from hypothesis import settings
 from tests.guest import host, inside
 from tests.guest.kinds import UML
 from tests.lab import requirements
+
+# What a shell starts in the background ignores SIGINT, and all that it starts would: programs under
+# test among them (execve(2)).
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Machines that run tests are busy: how long an example takes says nothing about the code.
 settings.register_profile("pe-nfq", deadline=None)
