@@ -278,9 +278,9 @@ class Supervisor:
                 thread=self._table_thread,
                 tallies=self._tallies,
                 recent=self._recent,
+                health=self._health,
                 metrics=lambda: self._metrics.facts(),
                 lost=self._host.log_lost,
-                health=self._health,
             )
         )
 

@@ -113,13 +113,7 @@ class Drains:
         """For commands: ``since`` and ``deadline`` (s of 1970, or None), ``left``; else None."""
         name = ServerName(service, dest)
         drain = self._standings.drains.get(name)
-        if drain is None:
-            return None
-        return {
-            "since": unix_time(drain.since),
-            "deadline": unix_time(drain.deadline) if drain.deadline else None,
-            "left": self._left.get(name, 0),
-        }
+        return drain and drain.facts(unix_time, self._left.get(name, 0))
 
     async def watch(self) -> None:
         """Look at what is left, for ever."""

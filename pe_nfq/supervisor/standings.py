@@ -8,7 +8,7 @@ It is kept in a file for the next supervisor: a restart undoes no drain.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pe_nfq.model import OnDown, Panic, RealServer, Snapshot, Standing, VirtualService
 from pe_nfq.supervisor import kept_file
@@ -48,6 +48,11 @@ class Drain(NamedTuple):
     since: int
     deadline: int = 0
     emptied: int = 0
+
+    def facts(self, unix: Callable[[int], float], left: int) -> dict[str, Any]:
+        """For machines: ``since`` and ``deadline`` (s of 1970 by `unix`, or None), ``left``."""
+        deadline = unix(self.deadline) if self.deadline else None
+        return {"since": unix(self.since), "deadline": deadline, "left": left}
 
 
 class Standings:

@@ -9,10 +9,10 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pe_nfq import __version__
 from pe_nfq.config.health import health_word
@@ -25,6 +25,7 @@ from pe_nfq.marks import Marks
 from pe_nfq.model import RealServer, Snapshot, VirtualService
 from pe_nfq.nfqueue import queue_lengths
 from pe_nfq.supervisor.changes import Changes
+from pe_nfq.supervisor.health import Health
 from pe_nfq.supervisor.recent import Recent
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.standings import ServerName, Standings
@@ -36,6 +37,8 @@ from pe_nfq.templates.usage import Usage, usage
 
 #: How old a shared status may be (s).
 FRESH: Final = 1.0
+#: The health of a server that nobody checks.
+_NOT_CHECKED: Final[Mapping[str, Any]] = {"state": "none", "since": 0.0, "why": "", "rtt_ms": None}
 _NONE: Final = (0,) * len(Kind)
 #: The events that are counted, by the counter's name.
 COUNTED: Final = {
@@ -45,18 +48,6 @@ COUNTED: Final = {
     "worker_deaths": "worker-died",
     "worker_hangs": "worker-hung",
 }
-
-
-class HealthFacts(Protocol):
-    """What health checks know; asked from the table's thread, so answered by lookups."""
-
-    def facts(self, name: ServerName) -> Mapping[str, Any] | None:
-        """``state``, ``since`` (s since 1970), ``why`` and ``rtt_ms``; None: not checked."""
-        ...
-
-    def history(self) -> Sequence[Mapping[str, Any]]:
-        """The last changes: ``at``, ``service``, ``dest``, ``state``, ``why``; newest last."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +61,9 @@ class Sources:
     thread: Thread
     tallies: Tallies
     recent: Recent
+    health: Health
     metrics: Callable[[], Mapping[str, Any]]
     lost: Callable[[], int] = lambda: 0
-    health: HealthFacts | None = None
 
 
 class Status:
@@ -135,7 +126,7 @@ class Status:
             "stages": of.tallies.stages(),
             "recent": {
                 "decisions": of.recent.decisions(),
-                "health": [] if of.health is None else list(of.health.history()),
+                "health": list(of.health.history()),
             },
             "counters": {
                 **{name: of.recent.counts[event] for name, event in COUNTED.items()},
@@ -203,32 +194,15 @@ class _Now:
     def _dest(self, dest: RealServer, name: ServerName, fixed: Mapping[str, Any]) -> dict[str, Any]:
         kinds = self._live.get(dest.id, _NONE)
         left = sum(kinds)
+        drain = self._standings.drains.get(name)
         return {
             **fixed,
-            "health": self._health_of(name),
-            "drain": self._drain_of(name, left),
+            "health": self._health.facts(name) or _NOT_CHECKED,
+            "drain": drain and drain.facts(self._unix, left),
             "templates": left,
             "kinds": {kind.label: kinds[kind] for kind in Kind},
             **self._tallies.of_dest(dest),
         }
-
-    def _health_of(self, name: ServerName) -> Mapping[str, Any]:
-        known = None if self._health is None else self._health.facts(name)
-        if known is not None:
-            return known
-        said = self._standings.health.get(name)
-        if said is None:
-            return {"state": "none", "since": 0.0, "why": "", "rtt_ms": None}
-        state = "up" if said.is_up else "down"
-        why = show_text(said.why)
-        return {"state": state, "since": self._unix(said.since), "why": why, "rtt_ms": None}
-
-    def _drain_of(self, name: ServerName, left: int) -> dict[str, Any] | None:
-        drain = self._standings.drains.get(name)
-        if drain is None:
-            return None
-        deadline = self._unix(drain.deadline) if drain.deadline else None
-        return {"since": self._unix(drain.since), "deadline": deadline, "left": left}
 
     def _unix(self, boottime: int) -> float:
         return self._boot + boottime / 1000

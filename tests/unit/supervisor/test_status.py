@@ -17,6 +17,8 @@ from pe_nfq.lifetime import Kind
 from pe_nfq.marks import Marks
 from pe_nfq.model import Snapshot
 from pe_nfq.supervisor.changes import Changes
+from pe_nfq.supervisor.health import Health
+from pe_nfq.supervisor.publisher import Publisher
 from pe_nfq.supervisor.recent import Recent
 from pe_nfq.supervisor.services import Services
 from pe_nfq.supervisor.standings import ServerName, Standings
@@ -65,6 +67,8 @@ class Director:
             config=self.config, desired=SimpleNamespace(services=self.config.services)
         )
         self.services = SimpleNamespace(snapshot=self.snapshot, standings=self.standings)
+        self.health = Health(self.standings, Publisher(self._publish, self._tell), self._tell)
+        self.health.follow(self.config.services, self.snapshot)
         self.status = Status(
             Sources(
                 path=Path("/etc/pe-nfq.toml"),
@@ -74,10 +78,17 @@ class Director:
                 thread=Thread("table"),
                 tallies=self.tallies,
                 recent=self.recent,
+                health=self.health,
                 metrics=lambda: {"address": "127.0.0.1:9506", "error": "busy"},
                 lost=lambda: 3,
             )
         )
+
+    async def _publish(self) -> None:
+        """Nobody looks at what is published here."""
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        """Nobody reads the log here."""
 
     def build(self, number: int, ids: Ids) -> Snapshot:
         return config.to_snapshot(self.config, number, ids)
@@ -113,7 +124,12 @@ def test_servers_come_in_the_order_of_the_file() -> None:
         "weight": 1,
         "given_weight": 1,
         "standing": "up",
-        "health": {"state": "none", "since": 0.0, "why": "", "rtt_ms": None},
+        "health": {
+            "state": "unknown",
+            "since": 0.0,
+            "why": "nobody has said it yet",
+            "rtt_ms": None,
+        },
         "drain": None,
         "templates": 0,
         "kinds": {kind.label: 0 for kind in Kind},
@@ -162,7 +178,7 @@ def test_health_and_drains_are_told_in_the_worlds_time() -> None:
     with open_table() as table:
         director = Director(table)
         first, second = (ServerName(SERVICE, f"192.0.2.{n}:5060") for n in (1, 2))
-        director.standings.set_health(first, is_up=False, why="503\x1b", now=now - 60_000)
+        director.standings.set_health(first, is_up=False, why="answered 503", now=now - 60_000)
         director.standings.drain(second, now - 10_000, now + 90_000)
         facts = director.look()
 
@@ -170,7 +186,7 @@ def test_health_and_drains_are_told_in_the_worlds_time() -> None:
     assert down["health"] == {
         "state": "down",
         "since": pytest.approx(facts["now"] - 60, abs=5),
-        "why": "503\\x1b",
+        "why": "answered 503",
         "rtt_ms": None,
     }
     assert drained["drain"] == {
